@@ -12,7 +12,7 @@ which is how fields added later leave older ids alone.
 **Ids.** ``recipe-…``, ``sound-…``, ``take-…`` and ``clip-…``, each with 24 characters of base32 in lower
 case: the first 120 bits of SHA-256 over a line that names the kind and its version, then the canonical form.
 The prefix tells one kind from another and an id from a path, and keeps Pure Data from reading an id as a
-number; 30 characters at most fit ``OriginatorReference`` in a ``bext`` chunk; one case is safe as a file name
+number; 31 characters at most fit ``OriginatorReference`` in a ``bext`` chunk; one case is safe as a file name
 everywhere.
 """
 
@@ -59,8 +59,8 @@ __all__ = [
 FORMAT = 1
 """Version of the JSON document; raised only if an old document could no longer be read as it was meant."""
 
-DRAWN_SEEDS = 2**24 """Seeds that foleyd draws are below this, since hosts that only know float32 must be able
-to send them back."""
+DRAWN_SEEDS = 2**24
+"""Seeds that foleyd draws are below this: hosts that only know float32 must be able to send them back."""
 
 LONGEST_DOCUMENT = 65_536
 """Bytes of JSON that :func:`from_json` looks at; the largest recipe is far smaller."""
@@ -172,13 +172,11 @@ def from_json(document: str | bytes) -> Recipe:
         raise BadRequest("the recipe is not a JSON object: write its fields in braces.")
     version = values.pop("format", FORMAT)
     if type(version) is not int or version != FORMAT:
-        raise BadRequest(f"the recipe has format {version!r:.20}: this foleyd reads {FORMAT}, use a newer one.")
+        raise BadRequest(f"the recipe has format {version!r:.20}: this foleyd reads {FORMAT} only.")
     return make(**values)
 
 
-def resolve(
-    recipe: Recipe, defaults: Defaults, *, draw: Callable[[int], int] = secrets.randbelow
-) -> Recipe:
+def resolve(recipe: Recipe, defaults: Defaults, *, draw: Callable[[int], int] = secrets.randbelow) -> Recipe:
     """The recipe with nothing left open: what it does not say is taken from the model's capabilities.
 
     The seed is drawn by ``draw(n)``, which gives an int in ``0 … n - 1``. ``seconds`` stays ``auto``: that is

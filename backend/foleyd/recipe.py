@@ -1,7 +1,7 @@
 """The recipe: everything that determines a sound, checked, immutable, and hashed.
 
 A :class:`Recipe` that exists is valid: its constructor, every decoder and every copy with changes run the
-same checks (:mod:`foleyd.fields`), put numbers on their grids and normalise text. Two recipes that mean the
+same checks (:mod:`foleyd.values`), put numbers on their grids and normalise text. Two recipes that mean the
 same sound are equal and have the same ids.
 
 **Canonical form.** JSON as RFC 8785 defines it (keys sorted, no spaces, numbers and strings in their shortest
@@ -28,7 +28,8 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from foleyd.errors import BadRequest
-from foleyd.fields import FIELDS, OPERATIONS, SCHEDULERS, SEED_LIMIT, Field, Part, Source, check, read_text
+from foleyd.fields import FIELDS, OPERATIONS, SCHEDULERS, SEED_LIMIT, Field, Part, Source
+from foleyd.values import check, read_text
 
 __all__ = [
     "DRAWN_SEEDS",
@@ -255,7 +256,7 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, msgspec.Struct):
-        return {name: _plain(item) for name, item in msgspec.structs.asdict(value).items()}
+        return {name: _plain(item) for name, item in msgspec.to_builtins(value).items()}
     return value
 
 

@@ -1,0 +1,348 @@
+"""The AudioLDM family: CLAP text tower, latent diffusion UNet, VAE over log-mels, vocoder.
+
+Composed from diffusers' and transformers' networks; the sampling loop is foleyd's own (`foleyd.diffusion`).
+In float32 it gives what diffusers' own `AudioLDMPipeline` gives for the same weights, noise, scheduler and
+steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors import SafetensorError
+from torch import nn
+
+from foleyd.diffusion import noise, schedulers
+from foleyd.diffusion.guidance import Guidance, Guided
+from foleyd.diffusion.loop import Hook, sample
+from foleyd.engines import checkpoint, soundness
+from foleyd.engines.base import Capabilities, Step, Take, never, no_progress
+from foleyd.engines.checkpoint import Checkpoint
+from foleyd.engines.prompts import Prompts, TextTower
+from foleyd.errors import BadRequest, Cancelled, ModelBroken, RenderFailed
+from foleyd.recipe import Recipe, is_resolved, take_id
+from foleyd.runtime import Runtime, memory, open_runtime
+
+SHARED = ("operation", "steps", "guidance", "scheduler")
+"""What the recipes of one batch must have in common, besides the bucket."""
+
+
+class Denoiser(nn.Module):
+    """The UNet as a plain network of tensors: `(latents [n, c, t, f], timestep [], embeddings [n, d])` to the
+    prediction `[n, c, t, f]`, float32 outside. The timestep keeps its type: bfloat16 cannot tell 999 from
+    1000.
+    """
+
+    def __init__(self, unet: Any) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(
+        self, latents: torch.Tensor, timestep: torch.Tensor, embeddings: torch.Tensor
+    ) -> torch.Tensor:
+        """One evaluation."""
+        kind = self.unet.dtype
+        prediction: torch.Tensor = self.unet(
+            latents.to(kind),
+            timestep,
+            encoder_hidden_states=None,
+            class_labels=embeddings.to(kind),
+            return_dict=False,
+        )[0]
+        return prediction.float()
+
+
+class Decoder(nn.Module):
+    """The VAE's decoder: latents `[n, c, t, f]` to log-mel `[n, frames, bins]`, float32 outside."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.vae = vae
+        self.scale = 1.0 / vae.config.scaling_factor
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Undo the scaling that diffusion worked under, and decode."""
+        mel: torch.Tensor = self.vae.decode((self.scale * latents).to(self.vae.dtype), return_dict=False)[0]
+        return mel.squeeze(1).float()
+
+
+class Sounder(nn.Module):
+    """The vocoder: log-mel `[n, frames, bins]` to samples `[n, at least frames × hop]`, float32 outside."""
+
+    def __init__(self, vocoder: nn.Module) -> None:
+        super().__init__()
+        self.vocoder = vocoder
+
+    def forward(self, mel: torch.Tensor) -> torch.Tensor:
+        """Synthesise."""
+        samples: torch.Tensor = self.vocoder(mel.to(next(self.vocoder.parameters()).dtype))
+        return samples.float()
+
+
+@dataclass
+class Networks:
+    """What an engine runs, each placed on its runtime."""
+
+    prompts: Prompts
+    denoise: Callable[..., Any]
+    decode: Callable[..., Any]
+    vocode: Callable[..., Any]
+
+
+class AudioLDM:
+    """An AudioLDM checkpoint, loaded. See `foleyd.engines.base.Engine`; make one with `load_engine`."""
+
+    def __init__(self, about: Checkpoint, networks: Networks, runtime: Runtime) -> None:
+        self._about = about
+        self._networks: Networks | None = networks
+        self._runtime = runtime
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the checkpoint can do."""
+        return self._about.capabilities
+
+    @property
+    def networks(self) -> Networks:
+        """The loaded networks. Raises RuntimeError once the engine is unloaded."""
+        if self._networks is None:
+            raise RuntimeError("the engine is unloaded: load the model again")
+        return self._networks
+
+    def bucket(self, recipe: Recipe) -> str:
+        """ "t" and the number of latent frames. Raises `BadRequest` for a length the model does not do."""
+        return f"t{self._about.frames(recipe)}"
+
+    def render(
+        self,
+        recipes: Sequence[Recipe],
+        *,
+        progress: Callable[[Step], None] = no_progress,
+        cancelled: Callable[[], bool] = never,
+        check_silence: bool = True,
+        hooks: Sequence[Hook] = (),
+    ) -> list[Take]:
+        """See `Engine.render`. `hooks` are called after every step (`foleyd.diffusion.loop`)."""
+        self._check(recipes)
+        seeds = [recipe.seed for recipe in recipes if recipe.seed is not None]
+        try:
+            with torch.inference_mode():
+                latents = self._diffuse(recipes, seeds, progress, cancelled, hooks)
+                takes = [
+                    self._sound(row.unsqueeze(0), recipe, seed, cancelled, check_silence)
+                    for row, recipe, seed in zip(latents, recipes, seeds, strict=True)
+                ]
+        except (RuntimeError, MemoryError) as error:
+            if not memory.ran_out(error):
+                raise
+            raise RenderFailed(
+                f"the {self._runtime.device} had no room for {len(recipes)} clips at once: render fewer, or "
+                "shorter ones.",
+                "memory",
+            ) from error
+        return takes
+
+    def unload(self) -> None:
+        """Drop every network and give the memory back; rendering after this raises RuntimeError."""
+        self._networks = None
+        self._runtime.release()
+
+    def _check(self, recipes: Sequence[Recipe]) -> None:
+        if not recipes:
+            raise BadRequest("there is no recipe to render: give at least one.")
+        first, can = recipes[0], self.capabilities
+        for recipe in recipes:
+            if not is_resolved(recipe):
+                raise BadRequest(
+                    "the recipe leaves seed, steps, guidance or scheduler open: fill them with "
+                    "foleyd.recipe.resolve."
+                )
+            if recipe.operation not in can.operations:
+                raise BadRequest(
+                    f"this model cannot do {recipe.operation!r}: it does {', '.join(can.operations)}."
+                )
+            if recipe.scheduler not in can.schedulers:
+                raise BadRequest(
+                    f"scheduler is {recipe.scheduler!r}: this model takes {', '.join(can.schedulers)}."
+                )
+            different = [name for name in SHARED if getattr(recipe, name) != getattr(first, name)]
+            if self.bucket(recipe) != self.bucket(first):
+                different.append("seconds")
+            if different:
+                raise BadRequest(
+                    f"the recipes of one batch differ in {', '.join(different)}: render those apart."
+                )
+
+    def _diffuse(
+        self,
+        recipes: Sequence[Recipe],
+        seeds: Sequence[int],
+        progress: Callable[[Step], None],
+        cancelled: Callable[[], bool],
+        hooks: Sequence[Hook],
+    ) -> torch.Tensor:
+        first, shape, device = recipes[0], self._about.geometry, self._runtime.device
+        # _check has seen to it that these are filled
+        steps, scale, name = first.steps or 1, first.guidance or 1.0, first.scheduler or ""
+        sources = noise.generators(seeds)
+        prompts = self.networks.prompts
+        latents = sample(
+            Guided(
+                self.networks.denoise,
+                prompts.embed([recipe.prompt for recipe in recipes]),
+                prompts.embed([recipe.negative for recipe in recipes]),
+                Guidance(scale),
+            ),
+            schedulers.make(name, self._about.scheduler, steps, device),
+            noise.normal((shape.channels, self._about.frames(first), shape.bins), sources, device),
+            sources,
+            steps,
+            hooks=hooks,
+            progress=lambda step, steps: progress(Step(step, steps)),
+            cancelled=cancelled,
+        )
+        soundness.check_finite(latents, "latents", seeds)
+        return latents
+
+    def _sound(
+        self,
+        latents: torch.Tensor,
+        recipe: Recipe,
+        seed: int,
+        cancelled: Callable[[], bool],
+        check_silence: bool,
+    ) -> Take:
+        """One clip at a time: the decoders' memory stays that of one, and a cancel is heard between two."""
+        stages = ((self.networks.decode, "log-mel"), (self.networks.vocode, "samples"))
+        values = latents
+        for network, what in stages:
+            if cancelled():
+                raise Cancelled("the render was cancelled after its last step, before it became sound.")
+            values = network(values)
+            soundness.check_finite(values, what, [seed])
+        values = values[:, : self._about.geometry.samples(latents.shape[2])]
+        if check_silence:
+            soundness.check_audible(values, [seed])
+        runtime, bucket = self._runtime, self.bucket(recipe)
+        return Take(
+            samples=values[0].cpu().contiguous().numpy(),
+            rate=self.capabilities.rate,
+            seed=seed,
+            take_id=take_id(recipe, runtime=runtime.name, precision=runtime.precision, bucket=bucket),
+            bucket=bucket,
+            runtime=runtime.name,
+            precision=runtime.precision,
+            threads=runtime.threads,
+        )
+
+
+def load_engine(
+    folder: Path, *, device: str, precision: str, runtime: str, threads: int | None, revision: str
+) -> AudioLDM:
+    """Load a checkpoint folder; the arguments are those of `foleyd.engines.base.load`."""
+    about = checkpoint.read(folder, revision)
+    machine = open_runtime(runtime, device, precision, threads)
+    with _loading(folder):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        tower = _transformer(transformers.ClapTextModelWithProjection, folder / "text_encoder")
+        # positions count from one past the padding token
+        longest = tower.config.max_position_embeddings - tower.config.pad_token_id - 1
+        vocoder, own_precision = VOCODERS[_known_vocoder(about)]
+        networks = Networks(
+            prompts=Prompts(tokenizer, machine.place(TextTower(tower), "float32"), machine.device, longest),
+            denoise=machine.place(Denoiser(_diffuser(UNet2DConditionModel, folder / "unet"))),
+            decode=machine.place(Decoder(_diffuser(AutoencoderKL, folder / "vae"))),
+            vocode=machine.place(Sounder(vocoder(folder / "vocoder")), own_precision),
+        )
+    return AudioLDM(about, networks, machine)
+
+
+@contextmanager
+def _loading(folder: Path) -> Iterator[None]:
+    """Turn what the libraries raise for a bad folder into one sentence; keep their progress bars quiet."""
+    bars: Any = transformers.utils.logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, MemoryError, SafetensorError) as error:
+        if memory.ran_out(error):
+            raise RenderFailed(
+                f"there is no room in memory for {folder.name}: close other programs, or choose a smaller "
+                "model.",
+                "memory",
+            ) from error
+        raise ModelBroken(
+            f"{folder.name} cannot be loaded ({' '.join(str(error).split()):.300}): pull the model again."
+        ) from error
+    finally:
+        if shown:
+            bars.enable_progress_bar()
+
+
+def _diffuser(kind: Any, folder: Path) -> Any:
+    network, report = kind.from_pretrained(
+        folder,
+        use_safetensors=True,
+        local_files_only=True,
+        low_cpu_mem_usage=False,  # the other way needs one more package and changes nothing but the peak
+        torch_dtype=torch.float32,
+        output_loading_info=True,
+    )
+    return _complete(network, report, folder)
+
+
+def _transformer(kind: Any, folder: Path) -> Any:
+    network, report = kind.from_pretrained(
+        folder, use_safetensors=True, local_files_only=True, dtype=torch.float32, output_loading_info=True
+    )
+    return _complete(network, report, folder)
+
+
+def _complete(network: Any, report: Mapping[str, Any], folder: Path) -> Any:
+    """The network, unless weights were missing: the libraries only warn and leave those to chance.
+
+    Buffers may be missing, since older versions computed and did not store them.
+    """
+    missing = set(report["missing_keys"]) & {name for name, _ in network.named_parameters()}
+    if missing:
+        raise ValueError(f"{folder.name} lacks {len(missing)} weights, among them {min(missing)}")
+    return network
+
+
+def _speech_vocoder(folder: Path) -> nn.Module:
+    vocoder: nn.Module = _transformer(transformers.SpeechT5HifiGan, folder)
+    return vocoder
+
+
+def _frame_vocoder(folder: Path) -> nn.Module:
+    from foleyd.engines.vocoder import FrameVocoder
+
+    vocoder: nn.Module = FrameVocoder.from_folder(folder)
+    return vocoder
+
+
+VOCODERS: Mapping[str, tuple[Callable[[Path], nn.Module], str | None]] = {
+    "SpeechT5HifiGan": (_speech_vocoder, None),
+    # its Fourier transform needs float32, and it is a hundredth of the work
+    "FrameVocoder": (_frame_vocoder, "float32"),
+}
+"""Vocoders by the class that their configuration names: how to load one, and a precision of its own if it has
+one.
+"""
+
+
+def _known_vocoder(about: Checkpoint) -> str:
+    if about.vocoder not in VOCODERS:
+        raise ModelBroken(
+            f"{about.folder.name} has a vocoder of the unknown kind {about.vocoder!r}: foleyd runs "
+            f"{', '.join(VOCODERS)}."
+        )
+    return about.vocoder

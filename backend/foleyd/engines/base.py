@@ -1,0 +1,174 @@
+"""What every engine is: capabilities as data, recipes in, takes out.
+
+`load` opens a checkpoint folder with the family that the folder itself names. Nothing here imports torch; the
+family's module does, when `load` reaches for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from foleyd.engines.folder import INDEX
+from foleyd.errors import ModelBroken, ModelMissing
+from foleyd.recipe import Recipe
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a loaded model can do, and what it does when a recipe leaves it open.
+
+    `rate` in Hz; `seconds` the shortest and longest clip it makes; `auto_seconds` what it generates for
+    `seconds=auto`; `schedulers` the names that work with it; `audio_tower` whether it carries the audio half
+    of its text encoder; `steps`, `guidance`, `scheduler` its defaults; `revision` which version of its files
+    this is ("" where its loader was not told).
+    """
+
+    family: str
+    operations: tuple[str, ...]
+    rate: int
+    channels: int
+    seconds: tuple[float, float]
+    auto_seconds: float
+    schedulers: tuple[str, ...]
+    licence: str
+    sellable: bool
+    audio_tower: bool
+    steps: int
+    guidance: float
+    scheduler: str
+    revision: str = ""
+
+
+class Step(NamedTuple):
+    """Progress: `step` of `steps` sampling steps are done, from 1 to `steps`."""
+
+    step: int
+    steps: int
+
+
+class Take(NamedTuple):
+    """The raw output of the model for one recipe.
+
+    `samples`: float32 `[n]`, mono, the whole bucket, so never shorter than the recipe asks for; finite and
+    audible. `rate` in Hz. `bucket`, `runtime`, `precision` and `threads` say how it came about; equal ones
+    give equal samples again on one machine in a batch of one.
+    """
+
+    samples: NDArray[np.float32]
+    rate: int
+    seed: int
+    take_id: str
+    bucket: str
+    runtime: str
+    precision: str
+    threads: int
+
+
+def no_progress(step: Step) -> None:
+    """Progress that nobody asked for."""
+
+
+def never() -> bool:
+    """The answer of a cancel flag that nobody can set."""
+    return False
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do; constant while it lives."""
+
+    def bucket(self, recipe: Recipe) -> str:
+        """The name of the shape that the recipe is rendered in; recipes of one bucket may share a batch."""
+
+    def render(
+        self,
+        recipes: Sequence[Recipe],
+        *,
+        progress: Callable[[Step], None] = no_progress,
+        cancelled: Callable[[], bool] = never,
+        check_silence: bool = True,
+    ) -> list[Take]:
+        """One take a recipe, in order, generated together.
+
+        The recipes are resolved (no field left to the model) and differ in prompt, negative prompt and seed
+        only, as far as the model sees them. `progress` is called after every step, `cancelled` looked at
+        before every evaluation of the network. Raises `BadRequest` for what the model cannot do, `Cancelled`,
+        and `RenderFailed` with its reason for output that is not a sound; with `check_silence=False` silence
+        passes.
+        """
+
+    def unload(self) -> None:
+        """Give the memory back. The engine renders nothing after this."""
+
+
+class Family(NamedTuple):
+    """A model family: its name, and the module whose `load_engine` opens its checkpoints."""
+
+    name: str
+    module: str
+
+
+FAMILIES: Mapping[str, Family] = {"AudioLDMPipeline": Family("audioldm", "foleyd.engines.audioldm")}
+"""The families by the `_class_name` of a folder's `model_index.json`."""
+
+
+def family_of(folder: Path) -> Family:
+    """The family that a checkpoint folder says it belongs to.
+
+    Raises `ModelMissing` if there is no such folder, `ModelBroken` if it does not say or says one that foleyd
+    has no engine for.
+    """
+    if not folder.is_dir():
+        raise ModelMissing(
+            f"there is no model folder {folder.name!r}: run 'foleyd models list' to see which there are."
+        )
+    try:
+        name = json.loads((folder / INDEX).read_bytes())["_class_name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelBroken(
+            f"{folder.name} does not say in {INDEX} what it is: pull the model again, or give another folder."
+        ) from error
+    if name not in FAMILIES:
+        raise ModelBroken(
+            f"{folder.name} is a {name} checkpoint, foleyd runs {', '.join(FAMILIES)} ones: choose another."
+        )
+    return FAMILIES[name]
+
+
+def load(
+    folder: Path,
+    *,
+    device: str = "auto",
+    precision: str = "float32",
+    runtime: str = "torch",
+    threads: int | None = None,
+    revision: str = "",
+) -> Engine:
+    """Load the checkpoint in `folder`.
+
+    `device`: "auto" (a CUDA GPU where there is one), "cpu", "cuda", "cuda:1"…; `precision`: "float32",
+    "bfloat16", "float16"; `runtime`: a name from `foleyd.runtime.RUNTIMES`; `threads`: CPU threads, None for
+    the runtime's own choice; `revision`: what the catalog calls this version of the files, for the
+    capabilities. Reads safetensors and JSON from the disk, never the network.
+
+    Raises `ModelMissing`, `ModelBroken`, or `BadRequest` for a device, precision or runtime that this machine
+    lacks.
+    """
+    family = family_of(folder)
+    load_engine = importlib.import_module(family.module).load_engine
+    return cast(
+        Engine,
+        load_engine(
+            folder, device=device, precision=precision, runtime=runtime, threads=threads, revision=revision
+        ),
+    )

@@ -1,0 +1,233 @@
+"""What an AudioLDM checkpoint folder says about itself, read from its JSON files alone.
+
+Shapes come from the components' configurations; defaults from the engine's keys in `foleyd.json`, or from
+what suits the published checkpoints where a folder has none. No weights are touched and torch is not
+imported, so that a catalog can ask too.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from foleyd.diffusion.schedulers import PREDICTIONS, fitting
+from foleyd.engines.base import Capabilities
+from foleyd.engines.folder import DESCRIPTION, check_index, choose, names_in, read_description
+from foleyd.errors import BadRequest, ModelBroken
+from foleyd.recipe import Recipe
+
+AUDIO_TOWER = "audio_encoder"
+MILLISECONDS = 1000
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The engine's keys in `foleyd.json`. Other keys of that file belong to others and are not looked at.
+
+    `seconds`: shortest and longest clip. `auto_seconds`: what `seconds=auto` generates.
+    `min_generate_seconds`: a shorter clip is cut from one of this length, since a model makes a poor job of
+    lengths far below those it was trained on (the published checkpoints: ten seconds). `steps`, `guidance`,
+    `scheduler`: defaults.
+    """
+
+    seconds: tuple[float, float] = (0.3, 30.0)
+    auto_seconds: float = 5.12
+    min_generate_seconds: float = 2.56
+    steps: int = 25
+    guidance: float = 2.5
+    scheduler: str = "dpmpp-2m"
+
+    def __post_init__(self) -> None:
+        shortest, longest = self.seconds
+        if not 0 < shortest <= self.auto_seconds <= longest:
+            raise ValueError("auto_seconds must lie in seconds, which must be above 0")
+        if not 0 <= self.min_generate_seconds <= longest:
+            raise ValueError("min_generate_seconds must not be above the longest of seconds")
+        if self.steps < 1 or self.guidance < 1:
+            raise ValueError("steps and guidance must be at least 1")
+
+
+class _Unet(msgspec.Struct, frozen=True):
+    in_channels: int
+    block_out_channels: list[int]
+    class_embed_type: str
+    projection_class_embeddings_input_dim: int
+
+
+class _Text(msgspec.Struct, frozen=True):
+    projection_dim: int
+
+
+class _Vae(msgspec.Struct, frozen=True):
+    block_out_channels: list[int]
+
+
+class _Vocoder(msgspec.Struct, frozen=True):
+    model_in_dim: int
+    sampling_rate: int
+    upsample_rates: list[int]
+    architectures: list[str] | None = None
+    class_name: str = msgspec.field(name="_class_name", default="")
+
+
+class Geometry(msgspec.Struct, frozen=True):
+    """How seconds become latents.
+
+    A latent frame is `vae_factor` mel frames of `hop` samples at `rate` Hz; a latent is `[channels, frames,
+    bins]`. The UNet halves and doubles the frames, so their number is a multiple of `stride`.
+    """
+
+    rate: int
+    hop: int
+    vae_factor: int
+    channels: int
+    bins: int
+    stride: int
+
+    def frames(self, seconds: float) -> int:
+        """The latent frames that hold `seconds`, rounded up to the stride. Exact to the millisecond."""
+        samples_per_frame = self.hop * self.vae_factor
+        needed = _ceil(round(seconds * MILLISECONDS) * self.rate, MILLISECONDS * samples_per_frame)
+        return max(1, _ceil(needed, self.stride)) * self.stride
+
+    def samples(self, frames: int) -> int:
+        """The samples that `frames` latent frames become."""
+        return frames * self.vae_factor * self.hop
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """A checkpoint folder, understood: where it is, its shapes, its defaults and what it can do.
+
+    `scheduler`: its scheduler configuration as it stands in the file. `vocoder`: the class name of its
+    vocoder.
+    """
+
+    folder: Path
+    geometry: Geometry
+    settings: Settings
+    capabilities: Capabilities
+    scheduler: dict[str, Any]
+    vocoder: str
+
+    def seconds(self, recipe: Recipe) -> float:
+        """How much is generated for the recipe, at least. Raises `BadRequest` for a length the model does not
+        do.
+        """
+        if recipe.seconds == "auto":
+            return self.settings.auto_seconds
+        shortest, longest = self.settings.seconds
+        if not shortest <= recipe.seconds <= longest:
+            raise BadRequest(
+                f"seconds is {recipe.seconds:g}: this model makes clips of {shortest:g} to {longest:g} s."
+            )
+        return max(recipe.seconds, self.settings.min_generate_seconds)
+
+    def frames(self, recipe: Recipe) -> int:
+        """The latent frames that the recipe is rendered in."""
+        return self.geometry.frames(self.seconds(recipe))
+
+
+def read(folder: Path, revision: str = "") -> Checkpoint:
+    """Understand a checkpoint folder; `revision` is handed through to the capabilities.
+
+    Raises `ModelBroken` naming what is missing or contradictory.
+    """
+    choice = choose(names_in(folder), folder.name)
+    if choice.convert:
+        raise ModelBroken(
+            f"{folder.name} holds pickled weights ({', '.join(choice.convert)}), which foleyd never reads: "
+            "run 'foleyd models pull', which converts them."
+        )
+    check_index((folder / choice.files[0]).read_bytes(), folder.name)
+    unet = _decode(folder / "unet" / "config.json", _Unet)
+    text = _decode(folder / "text_encoder" / "config.json", _Text)
+    vae = _decode(folder / "vae" / "config.json", _Vae)
+    vocoder = _decode(folder / "vocoder" / "config.json", _Vocoder)
+    scheduler = _decode(folder / "scheduler" / "scheduler_config.json", dict[str, Any])
+    settings = _decode(folder / DESCRIPTION, Settings) if (folder / DESCRIPTION).is_file() else Settings()
+    about = read_description(folder)
+    if unet.class_embed_type != "simple_projection":
+        raise ModelBroken(
+            f"{folder.name} has a UNet whose class embedding is {unet.class_embed_type!r}: AudioLDM's takes "
+            "the text embedding as 'simple_projection'."
+        )
+    if unet.projection_class_embeddings_input_dim != text.projection_dim:
+        raise ModelBroken(
+            f"{folder.name} contradicts itself: its text encoder gives {text.projection_dim} numbers, its "
+            f"UNet takes {unet.projection_class_embeddings_input_dim}."
+        )
+    schedulers = _schedulers(folder, scheduler, settings)
+    return Checkpoint(
+        folder=folder,
+        geometry=_geometry(folder, unet, vae, vocoder),
+        settings=settings,
+        capabilities=Capabilities(
+            family="audioldm",
+            operations=("text",),
+            rate=vocoder.sampling_rate,
+            channels=1,
+            seconds=settings.seconds,
+            auto_seconds=settings.auto_seconds,
+            schedulers=schedulers,
+            licence=about.licence,
+            sellable=about.sellable,
+            audio_tower=(folder / AUDIO_TOWER / "config.json").is_file(),
+            steps=settings.steps,
+            guidance=settings.guidance,
+            scheduler=settings.scheduler,
+            revision=revision,
+        ),
+        scheduler=scheduler,
+        vocoder=vocoder.class_name or next(iter(vocoder.architectures or []), ""),
+    )
+
+
+def _ceil(value: int, unit: int) -> int:
+    return -(-value // unit)
+
+
+def _geometry(folder: Path, unet: _Unet, vae: _Vae, vocoder: _Vocoder) -> Geometry:
+    factor = 2 ** (len(vae.block_out_channels) - 1)
+    if vocoder.model_in_dim % factor:
+        raise ModelBroken(
+            f"{folder.name} contradicts itself: its vocoder takes {vocoder.model_in_dim} mel bins, which its "
+            f"VAE cannot make in units of {factor}."
+        )
+    return Geometry(
+        rate=vocoder.sampling_rate,
+        hop=math.prod(vocoder.upsample_rates),
+        vae_factor=factor,
+        channels=unet.in_channels,
+        bins=vocoder.model_in_dim // factor,
+        stride=2 ** (len(unet.block_out_channels) - 1),
+    )
+
+
+def _schedulers(folder: Path, config: dict[str, Any], settings: Settings) -> tuple[str, ...]:
+    prediction = config.get("prediction_type", "epsilon")
+    if prediction not in PREDICTIONS:
+        raise ModelBroken(
+            f"{folder.name} was trained to predict {prediction!r}: foleyd's schedulers take "
+            f"{', '.join(PREDICTIONS)}."
+        )
+    names = fitting(config)
+    if settings.scheduler not in names:
+        raise ModelBroken(
+            f"{folder.name} names {settings.scheduler!r} as its scheduler in {DESCRIPTION}: write one of "
+            f"{', '.join(names)}."
+        )
+    return names
+
+
+_T = TypeVar("_T")
+
+
+def _decode(path: Path, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ModelBroken(
+            f"{path.parent.name}/{path.name} cannot be used ({error}): pull the model again."
+        ) from error

@@ -1,0 +1,78 @@
+"""Prompts to embeddings, each text once."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+_log = logging.getLogger(__name__)
+
+CAPACITY = 512
+"""Embeddings kept: a long session's worth, about a megabyte."""
+
+
+class TextTower(nn.Module):
+    """A CLAP text tower as a plain network: token ids and mask `[1, tokens]` to a unit vector, float32 `[1,
+    d]`.
+    """
+
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The normalised projection of one tokenised text."""
+        embeds = self.tower(input_ids=ids, attention_mask=mask).text_embeds
+        return functional.normalize(embeds.float(), dim=-1)
+
+
+class Prompts:
+    """Embeds texts with a tokenizer and a placed `TextTower`, and keeps the `capacity` most recently used
+    embeddings.
+
+    Each text goes through the tower alone and unpadded: its embedding cannot depend on its neighbours in a
+    batch, and the tower spends nothing on padding. `longest` is what the tower's position table holds, in
+    tokens.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        tower: Callable[..., Any],
+        device: torch.device,
+        longest: int,
+        capacity: int = CAPACITY,
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._tower = tower
+        self._device = device
+        self._longest = min(longest, tokenizer.model_max_length)
+        self._capacity = capacity
+        self._kept: OrderedDict[str, torch.Tensor] = OrderedDict()
+
+    def embed(self, texts: Sequence[str]) -> torch.Tensor:
+        """Unit vectors, float32 `[len(texts), d]` on the device. Words beyond the tower's length are not
+        heard.
+        """
+        return torch.cat([self._one(text) for text in texts])
+
+    def _one(self, text: str) -> torch.Tensor:
+        if text in self._kept:
+            self._kept.move_to_end(text)
+            return self._kept[text]
+        ids = self._tokenizer(text, truncation=True, max_length=self._longest, return_tensors="pt")
+        if ids.input_ids.shape[1] == self._longest:
+            _log.warning(
+                "the prompt fills all %d tokens; words beyond them are not heard: %.60s…", self._longest, text
+            )
+        embedding: torch.Tensor = self._tower(
+            ids.input_ids.to(self._device), ids.attention_mask.to(self._device)
+        )
+        self._kept[text] = embedding
+        if len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)
+        return embedding

@@ -1,10 +1,10 @@
 """Values as they come in, and as a recipe stores them.
 
-:func:`check` turns whatever a wire, a file or a caller gave for a field into the one value that a recipe keeps.
+:func:`check` turns what a wire, a file or a caller gave for a field into the one value that a recipe keeps.
 
-Numbers with a grid are first rounded to float32 and then to the grid. Some hosts only know float32 (OSC), JSON
-knows doubles; this way 0.3 of either kind, and also a value halfway between two grid points, becomes the same
-recipe.
+Numbers with a grid are first rounded to float32 and then to the grid. Some hosts only know float32 (OSC),
+JSON knows doubles; this way 0.3 of either kind, and also a value halfway between two grid points, becomes the
+same recipe.
 """
 
 from __future__ import annotations

@@ -1,0 +1,72 @@
+"""What every test runs in: its own home, no network but loopback, and no process left behind."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+# before anything imports huggingface_hub, which reads its settings once: a test that forgets to name its own
+# hub gets a closed port at once instead of the real one
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+
+# a slow machine is not a failure, and examples are not kept in the working tree
+settings.register_profile("foleyd", deadline=None, database=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("foleyd")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh FOLEYD_HOME, apart from ``tmp_path`` so that a test may look at all that it wrote there."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("FOLEYD_HOME", str(home))
+    monkeypatch.setenv("HF_HOME", str(home / "hub"))
+    return home
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections to other machines fail the test that tries one."""
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+            pytest.fail(f"a test reached for {address[0]}:{address[1]}")
+        real(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_left() -> Iterator[None]:
+    """Children alive at the end, or dead and never waited for, fail the session."""
+    before = children_of(os.getpid())
+    yield
+    left = {pid: line for pid, line in children_of(os.getpid()).items() if pid not in before}
+    assert not left, f"processes left behind: {left}"
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """Process ids and command lines of a process's children, living or unwaited (Linux; elsewhere none)."""
+    found: dict[int, str] = {}
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, listing.read_text().split()):
+            line = Path(f"/proc/{child}/cmdline")
+            found[child] = line.read_bytes().replace(b"\0", b" ").decode(errors="replace") or "(unwaited)"
+    # multiprocessing keeps one helper for the life of the interpreter and ends it itself
+    return {child: line for child, line in found.items() if "multiprocessing.resource_tracker" not in line}
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -24,7 +24,6 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
     OfflineModeIsEnabled,
-    RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import ModelInfo, RepoSibling
@@ -250,7 +249,7 @@ def _receive(url: str, file: Wanted, stream: BinaryIO, have: int, seen: Callable
             stream.truncate(0)  # the server ignored the range and sends it all
             have = 0
         seen(have)
-        for piece in response.iter_bytes(layout.CHUNK_BYTES):
+        for piece in response.iter_bytes():  # as they come: pieces of a set size are lost half-filled
             have += len(piece)
             if have > file.size:
                 stream.truncate(0)
@@ -353,14 +352,16 @@ def _translated(model: str, revision: str, place: str) -> Iterator[None]:
         raise ModelMissing(
             f"{model} has no revision {revision!r}: leave it out to get the newest."
         ) from error
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        raise ModelMissing(
-            f"The hub at {place} has no model {model}, or it is private: check the name, or set HF_TOKEN."
-        ) from error
+    except HFValidationError as error:
+        raise ModelMissing(f"{model} is no name the hub at {place} could have: check it.") from error
     except HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (401, 403, 404):  # the hub answers 401 for what does not exist, so as not to tell
+            raise ModelMissing(
+                f"The hub at {place} has no model {model}, or it is private: check the name, or set HF_TOKEN."
+            ) from error
         raise Offline(
-            f"The hub at {place} answered {error.response.status_code} for {model}: "
-            "try again later, nothing is lost."
+            f"The hub at {place} answered {status} for {model}: try again later, nothing is lost."
         ) from error
     except (_TransportError, TimeoutError, ConnectionError) as error:
         raise Offline(

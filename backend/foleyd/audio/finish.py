@@ -1,10 +1,11 @@
 """From a take to a clip: trim, rate, length, width, fades, level. Deterministic; no model involved.
 
 The order is fixed: the resampler sees the whole take, so that no cut rings; the cut is then exact at the
-target rate; fades come after widening, so that its tail ends with them; the level comes last, so that its
-ceiling holds for what is written.
+target rate; the fade-in comes before widening, which would otherwise echo a hard start, and the fade-out
+after it, so that its echoes end too; the level comes last, so that its ceiling holds for what is written.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ and is kept.
 
 _ATTACK_LOSS_DB = 0.25
 _ATTACK_SECONDS = 0.020
+_MIRROR_SECONDS = 0.020
+_NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Finished:
     true_peak_dbtp: float
     """-inf for digital silence."""
     loudness_lufs: float | None
-    """None under 0.4 s, or below the gate of the measurement."""
+    """Measured only when the recipe levels by loudness; None under 0.4 s, or below the measurement's gate."""
     started_frame: int
     """The frame of the take that the clip begins with, at the take's rate."""
     notes: tuple[str, ...] = ()
@@ -80,7 +83,8 @@ def finish(
     Raises RenderFailed with reason "nan", "inf" or (unless ``check_silence`` is off) "silence" for a take
     that is none, BadRequest for loop points that cannot be.
     """
-    take = measure.planar(samples)
+    with np.errstate(over="ignore"):
+        take = measure.planar(np.asarray(samples, dtype=np.float32))
     if take.shape[0] > 2:
         raise ValueError("a take has one or two channels")
     if reason := measure.flaw(take):
@@ -104,8 +108,12 @@ def finish(
     else:
         wanted = round(float(recipe.seconds) * rate)
     cut = whole[:, first : first + wanted]
-    faded = _faded(_laid_out(cut, rate, recipe.width), rate, recipe.fade_in, recipe.fade_out)
-    filled = np.pad(faded, ((0, 0), (0, wanted - faded.shape[1])))
+    fade_in, fade_out = _fades(cut, rate, recipe)
+    cut = np.concatenate([cut[:, :fade_in] * _rise(fade_in), cut[:, fade_in:]], axis=1)
+    wide = _laid_out(cut, rate, recipe.width)
+    kept = wide.shape[1] - fade_out
+    ended = np.concatenate([wide[:, :kept], wide[:, kept:] * _rise(fade_out)[::-1]], axis=1)
+    filled = np.pad(ended, ((0, 0), (0, wanted - ended.shape[1])))
     return _levelled(filled, recipe, started_frame=start)
 
 
@@ -151,7 +159,14 @@ def _span(take: Signal, rate: int, recipe: Recipe) -> tuple[int, int]:
 def _resampled(sound: Signal, rate_in: int, rate: int) -> Signal:
     if rate_in == rate:
         return sound
-    return np.stack([soxr.resample(channel, rate_in, rate, "VHQ") for channel in sound])
+    # The filter would answer the step from nothing into a sound that begins in mid-wave with a swing above
+    # it; a mirror image before the start and after the end is no step. Its length is whole at both rates.
+    unit = rate_in // math.gcd(rate_in, rate)
+    units = -(-math.ceil(_MIRROR_SECONDS * rate_in) // unit)
+    mirrored = np.pad(sound, ((0, 0), (units * unit,) * 2), mode="reflect")
+    first, frames = units * unit * rate // rate_in, math.ceil(sound.shape[1] * rate / rate_in)
+    whole = [soxr.resample(channel, rate_in, rate, "VHQ") for channel in mirrored]
+    return np.stack(whole)[:, first : first + frames]
 
 
 def _resampled_around(sound: Signal, frames: int) -> Signal:
@@ -175,20 +190,14 @@ def _laid_out(sound: Signal, rate: int, width: str, *, around: bool = False) -> 
     return np.stack([mono] * (2 if width == "dual" else 1))
 
 
-def _faded(sound: Signal, rate: int, fade_in_ms: float, fade_out_ms: float) -> Signal:
+def _fades(sound: Signal, rate: int, recipe: Recipe) -> tuple[int, int]:
+    """The lengths of both fades in frames; together they fit into the sound."""
     frames = sound.shape[1]
-    fade_in, fade_out = round(fade_in_ms * rate / 1000), round(fade_out_ms * rate / 1000)
+    fade_in, fade_out = round(recipe.fade_in * rate / 1000), round(recipe.fade_out * rate / 1000)
     if fade_in + fade_out > frames:
         share = frames / (fade_in + fade_out)
         fade_in, fade_out = int(fade_in * share), int(fade_out * share)
-    faded = sound.copy()
-    if fade_in_ms <= DECLICK_MS:
-        fade_in = _spared(sound, rate, fade_in)
-    if fade_in:
-        faded[:, :fade_in] *= _rise(fade_in)
-    if fade_out:
-        faded[:, frames - fade_out :] *= _rise(fade_out)[::-1]
-    return faded
+    return (_spared(sound, rate, fade_in) if recipe.fade_in <= DECLICK_MS else fade_in), fade_out
 
 
 def _rise(frames: int) -> Signal:
@@ -214,9 +223,10 @@ def _levelled(
     sound: Signal, recipe: Recipe, *, started_frame: int, loops: tuple[tuple[int, int], ...] = ()
 ) -> Finished:
     rate = recipe.rate
-    peak, loudness = measure.true_peak(sound, rate), measure.lufs(sound, rate)
+    peak = measure.true_peak(sound, rate)
+    loudness = measure.lufs(sound, rate) if recipe.level == "lufs" else None
     gain, notes = 1.0, []
-    ceiling = measure.amplitude(recipe.ceiling) / peak if peak > 0.0 else 1.0
+    ceiling = measure.amplitude(recipe.ceiling) / peak if peak > _NOTHING else 1.0
     if recipe.level == "lufs" and loudness is not None:
         gain = measure.amplitude(recipe.loudness - loudness)
         if gain > ceiling:
@@ -237,8 +247,6 @@ def _levelled(
         notes.append(f"it would have clipped, so its true peak was brought down to {recipe.ceiling:g} dB.")
         gain = ceiling
     finished = (sound * gain).astype(np.float32)
-    if reason := measure.flaw(finished):
-        raise RenderFailed(f"finishing gave {_FLAWS[reason]}: ask for less level", reason=reason)
     gain_db = measure.decibels(gain)
     return Finished(
         samples=finished,

@@ -23,7 +23,8 @@ MAX_CHANNELS = 8
 
 _BELOW_LOUDEST_DB = 60.0
 _LOUD_FLOOR_DB = 40.0
-_ABOVE_FLOOR_DB = 6.0
+_ABOVE_FLOOR_DB = 4.0
+_SMOOTHING_STEPS = 20
 
 
 def planar(samples: Samples) -> NDArray[np.float64]:
@@ -110,39 +111,46 @@ def is_silent(samples: Samples, dbfs: float = SILENCE_DBFS) -> bool:
 
 
 def onset_frame(samples: Samples, rate: int) -> int:
-    """The first frame of the first audible millisecond; 0 when nothing is audible. See :func:`end_frame`
-    for the floor.
+    """The first frame of the first audible millisecond; 0 when nothing is audible.
+
+    Audible is what stands above the floor: 60 dB under the loudest millisecond, or, where the sound never
+    gets that quiet (hiss, a room), 4 dB above its quietest twentieth, but at most 40 dB under the loudest.
     """
-    audible, step = _audible_steps(samples, rate)
-    return int(audible[0]) * step if len(audible) else 0
+    first, _ = _audible(samples, rate)
+    return first
 
 
 def end_frame(samples: Samples, rate: int) -> int:
-    """One past the last audible frame; 0 when nothing is audible.
+    """One past the last frame of the last audible millisecond; 0 when nothing is audible.
 
-    Audible is what stands above the floor, looked at in milliseconds: 60 dB under the loudest one, or,
-    where the sound never gets that quiet (hiss, a room), 6 dB above its quietest twentieth, but at most 40
-    dB under the loudest.
+    The floor is that of :func:`onset_frame`.
     """
-    audible, step = _audible_steps(samples, rate)
-    frames = planar(samples).shape[1]
-    return min(frames, (int(audible[-1]) + 1) * step) if len(audible) else 0
+    _, end = _audible(samples, rate)
+    return end
 
 
-def _audible_steps(samples: Samples, rate: int) -> tuple[NDArray[np.intp], int]:
+def _audible(samples: Samples, rate: int) -> tuple[int, int]:
     array = planar(samples)
-    step = max(1, round(rate / 1000))
+    frames, step = array.shape[1], max(1, round(rate / 1000))
     # A constant offset would otherwise pass for sound from the first frame to the last.
     centred = array - np.median(array, axis=1, keepdims=True)
-    short = -centred.shape[1] % step
-    steps = np.pad(centred, ((0, 0), (0, short))).reshape(centred.shape[0], -1, step)
-    level = np.sqrt(np.square(steps).mean(axis=2)).max(axis=0)
-    loudest = float(level.max())
-    if loudest == 0.0:
-        return np.zeros(0, dtype=np.intp), step
-    hiss = float(np.percentile(level, 5)) * amplitude(_ABOVE_FLOOR_DB)
-    floor = max(loudest * amplitude(-_BELOW_LOUDEST_DB), min(hiss, loudest * amplitude(-_LOUD_FLOOR_DB)))
-    return np.flatnonzero(level > floor), step
+    whole = np.pad(centred, ((0, 0), (0, -frames % step))).reshape(len(array), -1, step)
+    power = np.square(whole).mean(axis=2).max(axis=0)
+    # A millisecond of hiss is a gamble; the mean of twenty decides, and the millisecond only says where.
+    window = min(_SMOOTHING_STEPS, len(power))
+    smooth = np.convolve(power, np.full(window, 1.0 / window), mode="valid")
+    loudest = float(power.max())
+    hiss = float(np.percentile(smooth, 5)) * amplitude(_ABOVE_FLOOR_DB) ** 2
+    floor = max(
+        loudest * amplitude(-_BELOW_LOUDEST_DB) ** 2, min(hiss, loudest * amplitude(-_LOUD_FLOOR_DB) ** 2)
+    )
+    if not (smooth > floor).any():
+        return 0, 0
+    audible = np.flatnonzero(smooth > floor)
+    head, tail = int(audible[0]), int(audible[-1])
+    first = head + int(np.argmax(power[head : head + window] > floor))
+    last = tail + window - 1 - int(np.argmax(power[tail : tail + window][::-1] > floor))
+    return first * step, min(frames, (last + 1) * step)
 
 
 def centroid(samples: Samples, rate: int) -> float:

@@ -24,7 +24,8 @@ _INCHES = (12.0, 6.75)
 _DPI = 100
 _COLUMNS = 1100
 _BANDS = 160
-_FREQUENCIES = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
+_FREQUENCIES = (100, 250, 500, 1000, 2000, 3000, 4000, 6000, 8000, 12_000, 16_000, 20_000)
+_CEILINGS = (8000.0, 16_000.0, 24_000.0)
 _WAVE = "#1f5a85"
 _LONGEST_TITLE = 200
 
@@ -71,7 +72,7 @@ def _draw_wave(axis: "Axes", channel: NDArray[np.float64], rate: int) -> None:
         edges = np.linspace(0, frames, _COLUMNS + 1).astype(np.intp)
         seconds = (edges[:-1] + edges[1:]) / 2.0 / rate
         low, high = np.minimum.reduceat(channel, edges[:-1]), np.maximum.reduceat(channel, edges[:-1])
-        axis.fill_between(seconds, low, high, color=_WAVE, edgecolor=_WAVE, linewidth=0.6)
+        axis.fill_between(seconds, low, high, color=_WAVE, linewidth=0.6, step="mid")
     limit = max(1.0, float(np.abs(channel).max()))
     axis.set_ylim(-limit, limit)
     axis.set_yticks([-1.0, 0.0, 1.0])
@@ -80,8 +81,9 @@ def _draw_wave(axis: "Axes", channel: NDArray[np.float64], rate: int) -> None:
 
 
 def _draw_spectrogram(axis: "Axes", mono: NDArray[np.float64], rate: int) -> None:
-    levels = spectrum.log_mel(mono, rate, bands=_BANDS, columns=_COLUMNS)
-    top = float(spectrum.hz_to_mel(rate / 2.0))
+    ceiling = _ceiling(mono, rate)
+    levels = spectrum.log_mel(mono, rate, bands=_BANDS, columns=_COLUMNS, high=ceiling)
+    top = float(spectrum.hz_to_mel(ceiling))
     image = axis.imshow(
         levels.T,
         origin="lower",
@@ -92,12 +94,22 @@ def _draw_spectrogram(axis: "Axes", mono: NDArray[np.float64], rate: int) -> Non
         vmax=0.0,
         interpolation="nearest",
     )
-    shown = [hertz for hertz in _FREQUENCIES if hertz <= rate / 2]
+    shown = [hertz for hertz in _FREQUENCIES if hertz <= ceiling]
     axis.set_yticks(
         spectrum.hz_to_mel(shown), [f"{hertz // 1000}k" if hertz >= 1000 else str(hertz) for hertz in shown]
     )
     axis.set_ylabel("Hz (mel scale)")
     axis.figure.colorbar(image, ax=axis, label="dB", pad=0.01, aspect=18)
+
+
+def _ceiling(mono: NDArray[np.float64], rate: int) -> float:
+    """The lowest of a few frequencies with under a millionth of the energy above it: few, so that pictures
+    of different clips compare.
+    """
+    window = spectrum.window_frames(rate)
+    energy = np.cumsum((spectrum.magnitudes(mono, window, window // 2) ** 2).sum(axis=0))
+    highest = rate / window * float(np.searchsorted(energy, energy[-1] * (1.0 - 1e-6)))
+    return min(rate / 2.0, next((step for step in _CEILINGS if step >= highest), rate / 2.0))
 
 
 def _wrapped(title: str) -> str:

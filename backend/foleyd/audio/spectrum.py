@@ -63,15 +63,22 @@ def mel_filters(rate: int, window: int, bands: int, low: float = 0.0, high: floa
     return np.asarray(triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None], dtype=np.float64)
 
 
-def log_mel(mono: NDArray[np.floating[Any]], rate: int, bands: int = 128, columns: int = 1200) -> Frames:
-    """Mel spectrogram in dB, ``[columns, bands]``, loudest cell 0 dB, floor -80 dB; about ``columns``
-    columns.
+def log_mel(
+    mono: NDArray[np.floating[Any]],
+    rate: int,
+    *,
+    bands: int = 128,
+    columns: int = 1200,
+    high: float | None = None,
+) -> Frames:
+    """Mel spectrogram in dB, ``[columns, bands]``: the loudest cell is 0 dB, the floor -80 dB.
 
-    The hop never falls under 1/64 of the window, so a very short clip gets fewer columns.
+    The bands reach up to ``high`` Hz (default rate / 2). There are about ``columns`` columns; the hop never
+    falls under 1/64 of the window, so a very short clip gets fewer.
     """
     window = window_frames(rate)
     hop = max(window // 64, -(-len(mono) // columns))
-    power = magnitudes(mono, window, hop) ** 2 @ mel_filters(rate, window, bands).T
+    power = magnitudes(mono, window, hop) ** 2 @ mel_filters(rate, window, bands, high=high).T
     loudest = float(power.max())
     if loudest <= 0.0:
         return np.full(power.shape, -80.0)

@@ -89,17 +89,19 @@ def wav_bytes(samples: NDArray[np.floating[Any]], rate: int, subtype: str, meta:
     return struct.pack("<4sI", b"RIFF", len(content)) + content
 
 
-def read_wav_card(path: str | os.PathLike[str]) -> ClipMeta:
-    """What a WAV file says about its clip. Raises BadRequest for a file that is no clip of foleyd's, broken
-    or hostile ones too.
+def read_wav_card(source: Target) -> ClipMeta:
+    """What a WAV file (a path, or an open binary file) says about its clip.
+
+    Raises BadRequest for a file that is no clip of foleyd's, and for broken or hostile ones.
     """
+    if not isinstance(source, str | os.PathLike):
+        return _card_in(source)
     try:
-        with Path(path).open("rb") as file:
+        with Path(source).open("rb") as file:
             return _card_in(file)
     except (OSError, ValueError) as error:
-        raise BadRequest(
-            f"cannot read {path} ({getattr(error, 'strerror', None) or error}): give the path of a clip."
-        ) from error
+        reason = getattr(error, "strerror", None) or error
+        raise BadRequest(f"cannot read {source} ({reason}): give the path of a clip.") from error
 
 
 def _card_in(file: BinaryIO) -> ClipMeta:

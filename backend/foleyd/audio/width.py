@@ -33,6 +33,9 @@ def widened(mono: Signal, rate: int, *, around: bool = False) -> Signal:
     if around and len(echoes) > size:
         echoes = np.pad(echoes, (0, -len(echoes) % size)).reshape(-1, size).sum(axis=0)
     side = np.fft.irfft(spectrum * np.fft.rfft(echoes, size), size)[: len(mono)]
+    if not around:
+        # what the high-pass, sampled in frequency, leaks back there: nothing, exactly
+        side[: int(_FIRST_SECONDS * rate)] = 0.0
     return np.stack([mono + side, mono - side])
 
 

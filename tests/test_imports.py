@@ -19,7 +19,7 @@ ARRAYS = {"numpy", "scipy", "matplotlib", "soundfile", "soxr", "pyloudnorm"}
 
 # rooms, and modules of other rooms, that the daemon, the live host and the command line import
 LIGHT_ROOMS = ("audio", "daemon", "wire")
-HEAVY_ROOMS = ("engines", "diffusion", "runtime", "training")
+HEAVY_ROOMS = ("engines", "diffusion", "runtime", "training", "bench")
 LIGHT_MODULES = ("foleyd.engines.catalog", "foleyd.engines.hub")
 
 PROBE = """

@@ -80,10 +80,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 def _refusal(field: Field, value: object) -> BadRequest:
     try:
         shown = repr(value)
-    except (
-        ValueError,
-        RecursionError,
-    ):  # an int of thousands of digits, a list inside itself a thousand times
+    except (ValueError, RecursionError):  # an int of thousands of digits, a thousand lists in each other
         shown = f"an endless {type(value).__name__}"
     if len(shown) > 60:
         shown = shown[:57] + "..."

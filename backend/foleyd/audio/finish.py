@@ -35,6 +35,7 @@ _ATTACK_LOSS_DB = 0.25
 _ATTACK_SECONDS = 0.020
 _MIRROR_SECONDS = 0.020
 _NOTHING = 1e-9
+_FLAWS = {"nan": "a value that is no number (NaN)", "inf": "an infinite value"}
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,12 @@ def finish(
         raise ValueError("a take has one or two channels")
     if reason := measure.flaw(take):
         raise RenderFailed(
-            f"the model gave {_FLAWS[reason]}: render again with another seed, or with precision float32",
+            f"the model gave {_FLAWS[reason]}: render again with another seed, or with precision float32.",
             reason=reason,
         )
     if check_silence and measure.is_silent(take):
         raise RenderFailed(
-            "the model gave silence: render again with another seed or other words", reason="silence"
+            "the model gave silence: render again with another seed or other words.", reason="silence"
         )
     if loop is not None:
         return _finish_loop(take, rate_in, recipe, loop)
@@ -117,15 +118,12 @@ def finish(
     return _levelled(filled, recipe, started_frame=start)
 
 
-_FLAWS = {"nan": "a value that is no number (NaN)", "inf": "an infinite value"}
-
-
 def _finish_loop(take: Signal, rate_in: int, recipe: Recipe, loop: tuple[int, int]) -> Finished:
     start, last = loop
     if not 0 <= start < last < take.shape[1]:
         raise BadRequest(
             f"loop points {start} to {last} lie outside the sound's frames 0 to {take.shape[1] - 1}: give "
-            "a start before the end"
+            "a start before the end."
         )
     material = take[:, : last + 1]
     frames_in = material.shape[1]
@@ -134,7 +132,7 @@ def _finish_loop(take: Signal, rate_in: int, recipe: Recipe, loop: tuple[int, in
         if abs(frames_in / rate_in - float(recipe.seconds)) > 1.0 / rate_in:
             raise BadRequest(
                 f"the loop lasts {frames_in / rate_in:.4f} s but the recipe asks for {recipe.seconds} s: "
-                "ask for the loop's length or auto"
+                "ask for the loop's length or auto."
             )
         frames = round(float(recipe.seconds) * recipe.rate)
     if start == 0:

@@ -117,12 +117,11 @@ def _card_in(file: BinaryIO) -> ClipMeta:
 
 
 def _card_in_ixml(document: bytes) -> str | None:
-    # iXML needs no document type, and entities are the way to make a small document huge.
-    if b"<!" in document:
-        return None
     try:
-        return ElementTree.fromstring(document.rstrip(b"\0")).findtext("FOLEYD/CARD")
-    except (ElementTree.ParseError, ValueError, LookupError, RecursionError):
+        words = document.rstrip(b"\0").decode()
+        # iXML needs no document type, and entities are the way to make a small document huge.
+        return None if "<!" in words else ElementTree.fromstring(words).findtext("FOLEYD/CARD")
+    except (ElementTree.ParseError, ValueError, RecursionError):
         return None
 
 

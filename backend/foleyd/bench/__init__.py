@@ -1,0 +1,73 @@
+"""``foleyd bench``: figures of this machine, measured the same way every time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from foleyd.output import Output
+
+app = typer.Typer(
+    help="Measure the start of the command line, and the stages of a render.", no_args_is_help=False
+)
+
+_JSON = typer.Option("--json", help="Print the figures as one JSON object.")
+
+
+@app.command("cli", epilog="\b\nExample:\n  foleyd bench cli --runs 20\n")
+def cli(
+    runs: Annotated[int, typer.Option(min=1, max=1000, metavar="NUMBER", help="Starts of each kind.")] = 9,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Time how long the command line takes to start, and its imports.
+
+    The kinds take turns, so that what else the machine does hits all alike; ratios are to an empty Python.
+    """
+    from foleyd.bench import startup
+
+    with Output(as_json) as output:
+        figures = startup.measure(runs)
+        output.body.update(runs=runs, starts=figures)
+        for line in startup.table(figures):
+            output.line(line)
+
+
+@app.command("render", epilog="\b\nExample:\n  foleyd bench render --model starter --seconds 5 --runs 3\n")
+def render(
+    model: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="The model to measure.")] = "starter",
+    seconds: Annotated[float, typer.Option(metavar="SECONDS", help="Length of the clip.")] = 5.0,
+    steps: Annotated[int, typer.Option(metavar="NUMBER", help="Sampling steps.")] = 10,
+    guidance: Annotated[
+        float, typer.Option(metavar="NUMBER", help="Guidance; 1 halves the work of a step.")
+    ] = 2.5,
+    runs: Annotated[
+        int, typer.Option(min=1, max=100, metavar="NUMBER", help="Renders; the median counts.")
+    ] = 3,
+    device: Annotated[str, typer.Option(metavar="NAME", help="'auto', 'cpu', 'cuda', 'cuda:1'.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(metavar="NAME", help="'float32', 'bfloat16', 'float16'.")
+    ] = "float32",
+    runtime: Annotated[str, typer.Option(metavar="NAME", help="How the networks are run.")] = "torch",
+    threads: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="CPU threads.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Time the stages of a render: load, text, network, decoder, vocoder, finishing, file.
+
+    The first render is not counted. Silence is let through, so that random weights can be measured.
+    """
+    from foleyd import recipe
+    from foleyd.bench import stages
+
+    with Output(as_json) as output:
+        wanted = recipe.make(
+            prompt="a deep kick drum", seed=1, seconds=seconds, steps=steps, guidance=guidance, level="none"
+        )
+        figures = stages.measure(
+            model, wanted, runs, device=device, precision=precision, runtime=runtime, threads=threads
+        )
+        output.body.update(stages.as_json(figures))
+        for line in stages.table(figures):
+            output.line(line)

@@ -1,0 +1,166 @@
+"""What a worker and its parent say to each other: tagged structs in length-prefixed msgpack frames over two
+pipes.
+
+A frame is four bytes (unsigned, big-endian: the length of what follows) and that many bytes of msgpack.
+Both sides refuse a frame above :data:`MAX_FRAME`, so a stray print into the pipe is found at once instead
+of being waited for.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+import msgspec
+
+MAX_FRAME = 64 * 1024 * 1024
+"""Largest frame in bytes: thirty seconds of float32 stereo at 192 kHz are 44 MiB."""
+
+_LENGTH = struct.Struct(">I")
+
+
+class FrameError(Exception):
+    """The bytes in the pipe are no frame: cut short, too long, or not one of our messages."""
+
+
+class Load(msgspec.Struct, frozen=True, tag="load", kw_only=True):
+    """Load the model in `folder` (an absolute path) and answer :class:`Loaded` or :class:`Failed`."""
+
+    folder: str
+    revision: str = ""
+    device: str = "auto"
+    precision: str = "float32"
+    runtime: str = "torch"
+    threads: int | None = None
+
+
+class Render(msgspec.Struct, frozen=True, tag="render", kw_only=True):
+    """Render `recipes` (each the canonical JSON of a resolved recipe) as one batch.
+
+    Answered by :class:`Progress` frames, one :class:`Audio` a recipe in order, then :class:`Done`; or
+    :class:`Failed`.
+    """
+
+    job: int
+    recipes: tuple[str, ...]
+    check_silence: bool = True
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel", kw_only=True):
+    """Stop `job` between two steps. A job that is over already is left alone."""
+
+    job: int
+
+
+class Loaded(msgspec.Struct, frozen=True, tag="loaded", kw_only=True):
+    """The model is in memory.
+
+    `seconds`: wall clock from the request; `pid`: the worker's process id; `device`: what it computes on,
+    in words.
+    """
+
+    seconds: float
+    pid: int
+    device: str = ""
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress", kw_only=True):
+    """`step` of `steps` sampling steps of `job` are done (1-based)."""
+
+    job: int
+    step: int
+    steps: int
+
+
+class Audio(msgspec.Struct, frozen=True, tag="audio", kw_only=True):
+    """One take: `samples` is mono little-endian float32; the rest is its identity as the engine states it."""
+
+    job: int
+    index: int
+    samples: bytes
+    rate: int
+    seed: int
+    take_id: str
+    bucket: str
+    runtime: str
+    precision: str
+    threads: int
+
+
+class Done(msgspec.Struct, frozen=True, tag="done", kw_only=True):
+    """`job` is complete. `seconds`: wall clock it took in the worker."""
+
+    job: int
+    seconds: float
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed", kw_only=True):
+    """What was asked for did not happen.
+
+    `code` is the code of a :class:`foleyd.errors.FoleydError`, `message` its sentence, `reason` that of a
+    failed render, `trace` the worker's traceback where the failure was not one that foleyd knows. `job` is
+    None for a load.
+    """
+
+    job: int | None
+    code: str
+    message: str
+    reason: str = ""
+    trace: str = ""
+
+
+Request = Load | Render | Cancel
+Reply = Loaded | Progress | Audio | Done | Failed
+
+_encode = msgspec.msgpack.Encoder().encode
+_request = msgspec.msgpack.Decoder(Request)
+_reply = msgspec.msgpack.Decoder(Reply)
+
+
+def write(pipe: BinaryIO, message: Request | Reply) -> None:
+    """Send one message and flush. Raises FrameError when it is above MAX_FRAME, OSError when the pipe is
+    gone."""
+    body = _encode(message)
+    if len(body) > MAX_FRAME:
+        raise FrameError(f"a frame of {len(body)} bytes is above the {MAX_FRAME} that the other side takes")
+    pipe.write(_LENGTH.pack(len(body)) + body)
+    pipe.flush()
+
+
+def read_request(pipe: BinaryIO) -> Request | None:
+    """The next request, or None where the pipe was closed between two frames. Raises FrameError."""
+    body = _read(pipe)
+    if body is None:
+        return None
+    try:
+        request: Request = _request.decode(body)
+    except msgspec.DecodeError as error:
+        raise FrameError(f"not a request: {error}") from None
+    return request
+
+
+def read_reply(pipe: BinaryIO) -> Reply | None:
+    """The next reply, or None where the pipe was closed between two frames. Raises FrameError."""
+    body = _read(pipe)
+    if body is None:
+        return None
+    try:
+        reply: Reply = _reply.decode(body)
+    except msgspec.DecodeError as error:
+        raise FrameError(f"not a reply: {error}") from None
+    return reply
+
+
+def _read(pipe: BinaryIO) -> bytes | None:
+    head = pipe.read(_LENGTH.size)
+    if not head:
+        return None
+    if len(head) < _LENGTH.size:
+        raise FrameError("the pipe was closed inside a frame")
+    (length,) = _LENGTH.unpack(head)
+    if length > MAX_FRAME:
+        raise FrameError(f"a frame announces {length} bytes, above the {MAX_FRAME} that are taken")
+    body = pipe.read(length)
+    if len(body) < length:
+        raise FrameError("the pipe was closed inside a frame")
+    return body

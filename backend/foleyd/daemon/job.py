@@ -1,0 +1,227 @@
+"""From a recipe to a clip file: resolve it, use a kept take or ask the worker, keep the take, finish, write.
+
+A :class:`Session` is one life of this: it starts its worker when the first take is missing and holds the
+model until it is closed. The command line has one for the length of a command.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+import numpy as np
+
+from foleyd import recipe
+from foleyd.daemon import frames
+from foleyd.daemon.takes import Identity, Take, Takes, digest
+from foleyd.daemon.workers import Worker
+from foleyd.engines import catalog, checkpoint
+from foleyd.engines.base import Capabilities
+from foleyd.errors import BadRequest, Cancelled, NotSellable, RenderFailed
+from foleyd.recipe import Recipe
+
+if TYPE_CHECKING:
+    from foleyd.engines.catalog import Entry
+
+
+class Loading(msgspec.Struct, frozen=True):
+    """The worker begins to load the model of this title."""
+
+    title: str
+
+
+class Stepped(msgspec.Struct, frozen=True):
+    """`step` of `steps` sampling steps are done."""
+
+    step: int
+    steps: int
+
+
+Event = Loading | Stepped
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A recipe with nothing left open, and the model on this disk that will render it."""
+
+    recipe: Recipe
+    model: Entry
+    capabilities: Capabilities
+
+
+class Sound(msgspec.Struct, frozen=True):
+    """A take for a request. `kept`: it was there already; `seconds`: wall clock that it took (0 where
+    kept)."""
+
+    request: Request
+    take: Take
+    kept: bool
+    seconds: float
+
+
+def _silent(event: Event) -> None:
+    """Nobody listens."""
+
+
+class Session:
+    """Makes sounds, one after the other, with one worker.
+
+    `takes`: where takes are found and kept, None to render everything anew and keep nothing. `device`,
+    `precision`, `runtime`, `threads`: as for :func:`foleyd.engines.base.load`; a precision or runtime that
+    is given pins it, so that takes made otherwise do not serve. `listen` is called with every
+    :class:`Event`. `talk` lets the worker's libraries write to standard error. `sellable` refuses models
+    whose sounds may not be sold.
+    """
+
+    def __init__(
+        self,
+        *,
+        takes: Takes | None,
+        device: str = "auto",
+        precision: str | None = None,
+        runtime: str | None = None,
+        threads: int | None = None,
+        listen: Callable[[Event], None] = _silent,
+        sellable: bool = False,
+        talk: bool = False,
+    ) -> None:
+        self._takes = takes
+        self._device = device
+        self._precision = precision
+        self._runtime = runtime
+        self._threads = threads
+        self._listen = listen
+        self._sellable = sellable
+        self._worker = Worker(talk=talk)
+        self._models: dict[tuple[str, str], tuple[Entry, Capabilities]] = {}
+        self._loaded: Path | None = None
+        self._interrupted = False
+        self.device = ""
+        """What the worker computes on, in words; "" until a model is loaded."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The worker's process id, None while there is none."""
+        return self._worker.pid
+
+    def prepare(self, wanted: Recipe, model: str = "") -> Request:
+        """Resolve `wanted` against its model and check that the model can do it; renders nothing.
+
+        `model` is what the user called the model, a path where it is a folder; it goes before the recipe's
+        own model and revision, which never hold a path. Raises ModelMissing, ModelBroken, NotSellable, or
+        BadRequest naming the field.
+        """
+        name = (model, "") if model else (wanted.model, wanted.revision)
+        if name not in self._models:
+            entry = catalog.resolve(*name)
+            self._models[name] = (entry, checkpoint.read(entry.folder, entry.revision).capabilities)
+        entry, capabilities = self._models[name]
+        if self._sellable and not entry.sellable:
+            raise NotSellable(
+                f"Sounds of {entry.title or entry.id} may not be sold (its licence is {entry.licence}): "
+                "use a model that 'foleyd models list' shows as sellable, or leave --sellable out."
+            )
+        named = recipe.change(wanted, model=entry.id, revision=entry.revision)
+        full = recipe.resolve(named, capabilities)
+        _check(full, capabilities, entry)
+        return Request(full, entry, capabilities)
+
+    def sound(self, request: Request, *, check_silence: bool = True) -> Sound:
+        """The take of a request: a kept one where there is one, else rendered (batch of one) and kept.
+
+        Raises RenderFailed, WorkerDied, Cancelled, DiskFull, and what loading the model raises.
+        """
+        self.check_interrupt()
+        if self._takes is not None:
+            take = self._takes.find(request.recipe, precision=self._precision, runtime=self._runtime)
+            if take is not None:
+                return Sound(request, take, kept=True, seconds=0.0)
+        folder = request.model.folder
+        if self._loaded != folder or self._worker.pid is None:
+            self._loaded = None
+            self._listen(Loading(request.model.title or request.model.id))
+            loaded = self._worker.load(
+                folder,
+                revision=request.model.revision,
+                device=self._device,
+                precision=self._precision or "float32",
+                runtime=self._runtime or "torch",
+                threads=self._threads,
+            )
+            self._loaded = folder
+            self.device = loaded.device
+        self.check_interrupt()
+        began = time.monotonic()
+        audio: frames.Audio | None = None
+        for reply in self._worker.render([request.recipe], check_silence=check_silence):
+            if isinstance(reply, frames.Progress):
+                self._listen(Stepped(reply.step, reply.steps))
+            elif isinstance(reply, frames.Audio):
+                audio = reply
+        if audio is None:
+            raise RenderFailed("The worker finished without a sound: try again.", "error")
+        take = self._keep(request.recipe, audio)
+        return Sound(request, take, kept=False, seconds=time.monotonic() - began)
+
+    def _keep(self, made: Recipe, audio: frames.Audio) -> Take:
+        samples = np.frombuffer(audio.samples, dtype="<f4")
+        identity = Identity(
+            take_id=audio.take_id,
+            recipe=recipe.to_json(made),
+            seed=audio.seed,
+            bucket=audio.bucket,
+            runtime=audio.runtime,
+            precision=audio.precision,
+            threads=audio.threads,
+            rate=audio.rate,
+            frames=len(samples),
+            sha256=digest(samples),
+        )
+        if self._takes is None:
+            return Take(identity=identity, samples=samples)
+        return self._takes.keep(made, identity, samples)
+
+    def interrupt(self) -> None:
+        """Stop at the next chance: between two steps, or before the next sound. Safe in a signal handler."""
+        self._interrupted = True
+        self._worker.interrupt()
+
+    def check_interrupt(self) -> None:
+        """Raise Cancelled if :meth:`interrupt` was called."""
+        if self._interrupted:
+            raise Cancelled("Cancelled.")
+
+    def kill(self) -> None:
+        """End the worker at once. Safe in a signal handler."""
+        self._worker.kill()
+
+    def close(self) -> None:
+        """Let the worker and the model go."""
+        self._worker.close()
+        self._loaded = None
+
+
+def _check(wanted: Recipe, capabilities: Capabilities, entry: Entry) -> None:
+    name = entry.title or entry.id
+    if wanted.operation not in capabilities.operations:
+        raise BadRequest(
+            f"operation is '{wanted.operation}': {name} does {', '.join(capabilities.operations)}."
+        )
+    if wanted.scheduler not in capabilities.schedulers:
+        raise BadRequest(
+            f"scheduler is '{wanted.scheduler}': {name} takes {', '.join(capabilities.schedulers)}."
+        )
+    low, high = capabilities.seconds
+    if wanted.seconds != "auto" and not low <= wanted.seconds <= high:
+        raise BadRequest(f"seconds is {wanted.seconds:g}: {name} makes {low:g} to {high:g} s.")

@@ -1,0 +1,187 @@
+"""The worker: a process of its own that holds one model and renders what its parent asks for.
+
+Started as ``python -P -m foleyd.daemon.worker`` with :mod:`~foleyd.daemon.frames` on its standard input and
+output. It keeps nothing on disk and lives exactly as long as its standard input stays open, so a parent
+that is killed takes its worker along, whatever the worker is computing. Ctrl-C is its parent's business: it
+ignores SIGINT and is cancelled by a frame.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from foleyd import recipe
+from foleyd.daemon import frames
+from foleyd.errors import Cancelled, FoleydError, RenderFailed
+
+if TYPE_CHECKING:
+    from foleyd.engines.base import Engine, Step
+
+Loader = Callable[[frames.Load], "Engine"]
+"""Turns a load request into an engine; tests put engines with faults here."""
+
+
+def load_engine(request: frames.Load) -> Engine:
+    """Load the model with its family's engine. The heavy imports happen here and nowhere earlier."""
+    from foleyd.engines.base import load
+
+    return load(
+        Path(request.folder),
+        device=request.device,
+        precision=request.precision,
+        runtime=request.runtime,
+        threads=request.threads,
+        revision=request.revision,
+    )
+
+
+def serve(load: Loader = load_engine) -> None:
+    """Answer requests until standard input closes; never returns."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, replies = _claim_pipes()
+    _Session(requests, replies, load).run()
+
+
+def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Take the two pipes away from everybody else.
+
+    Libraries print to standard output, C code included; from here on that lands on standard error, and a
+    library that reads standard input finds it empty.
+    """
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+class _Session:
+    """One life of a worker: a thread that listens, and the main thread that works."""
+
+    def __init__(self, requests: BinaryIO, replies: BinaryIO, load: Loader) -> None:
+        self._requests = requests
+        self._replies = replies
+        self._load = load
+        self._work: queue.SimpleQueue[frames.Load | frames.Render] = queue.SimpleQueue()
+        self._cancelled_up_to = -1  # job numbers only grow, so one number says which are cancelled
+        self._engine: Engine | None = None
+
+    def run(self) -> None:
+        threading.Thread(target=self._listen, name="requests", daemon=True).start()
+        while True:
+            request = self._work.get()
+            try:
+                if isinstance(request, frames.Load):
+                    self._answer_load(request)
+                else:
+                    self._answer_render(request)
+            except FoleydError as error:
+                self._fail(request, error.code, str(error), getattr(error, "reason", ""))
+            except MemoryError:
+                self._fail(
+                    request, RenderFailed.code, "There is not enough memory for this render.", "memory"
+                )
+            except Exception as error:
+                text = " ".join(str(error).split())
+                said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+                self._fail(request, RenderFailed.code, said, "error", traceback.format_exc())
+
+    def _listen(self) -> None:
+        try:
+            while (request := frames.read_request(self._requests)) is not None:
+                if isinstance(request, frames.Cancel):
+                    self._cancelled_up_to = max(self._cancelled_up_to, request.job)
+                else:
+                    self._work.put(request)
+        except (frames.FrameError, OSError) as error:
+            print(f"worker: {error}", file=sys.stderr)
+        # The parent is gone or done with us. The main thread may sit in a kernel for seconds, and nothing
+        # of ours is on disk, so there is nothing to wait for.
+        os._exit(0)
+
+    def _send(self, reply: frames.Reply) -> None:
+        try:
+            frames.write(self._replies, reply)
+        except OSError:
+            os._exit(0)
+
+    def _answer_load(self, request: frames.Load) -> None:
+        began = time.monotonic()
+        if self._engine is not None:
+            self._engine.unload()
+            self._engine = None
+        self._engine = self._load(request)
+        loaded = frames.Loaded(
+            seconds=time.monotonic() - began, pid=os.getpid(), device=_in_words(request.device)
+        )
+        self._send(loaded)
+
+    def _answer_render(self, request: frames.Render) -> None:
+        if self._engine is None:
+            raise RenderFailed("No model is loaded in this worker.", "error")
+        began = time.monotonic()
+
+        def progress(step: Step) -> None:
+            self._send(frames.Progress(job=request.job, step=step.step, steps=step.steps))
+
+        def cancelled() -> bool:
+            return self._cancelled_up_to >= request.job
+
+        if cancelled():
+            raise Cancelled("The render was cancelled before it began.")
+        takes = self._engine.render(
+            [recipe.from_json(text) for text in request.recipes],
+            progress=progress,
+            cancelled=cancelled,
+            check_silence=request.check_silence,
+        )
+        for index, take in enumerate(takes):
+            self._send(
+                frames.Audio(
+                    job=request.job,
+                    index=index,
+                    samples=take.samples.astype("<f4", copy=False).tobytes(),
+                    rate=take.rate,
+                    seed=take.seed,
+                    take_id=take.take_id,
+                    bucket=take.bucket,
+                    runtime=take.runtime,
+                    precision=take.precision,
+                    threads=take.threads,
+                )
+            )
+        self._send(frames.Done(job=request.job, seconds=time.monotonic() - began))
+
+    def _fail(
+        self, request: frames.Load | frames.Render, code: str, message: str, reason: str, trace: str = ""
+    ) -> None:
+        job = request.job if isinstance(request, frames.Render) else None
+        self._send(frames.Failed(job=job, code=code, message=message, reason=reason, trace=trace))
+
+
+def _in_words(device: str) -> str:
+    """What a load for `device` computes on, for people; "" where torch was not needed."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return ""
+    if device == "cpu" or not torch.cuda.is_available():
+        return f"CPU, {torch.get_num_threads()} threads"
+    number = int(device.partition(":")[2] or torch.cuda.current_device())
+    about = torch.cuda.get_device_properties(number)
+    return f"{about.name}, {about.total_memory / 2**30:.0f} GiB"
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,70 @@
+"""``foleyd demo``: two sounds, so that a newcomer hears in a minute what this machine can do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from foleyd import recipe
+from foleyd.destination import FORMATS, ready_folder, slug
+from foleyd.output import Output
+
+if TYPE_CHECKING:
+    from foleyd.daemon.clips import Clip
+
+EPILOG = """\b
+Examples:
+  foleyd demo
+  foleyd demo -o sounds/ --json
+"""
+
+
+class Show(NamedTuple):
+    """A sound of the demo: its words, and a seed that does them justice with the starter model."""
+
+    prompt: str
+    seed: int
+
+
+SHOWS: tuple[Show, ...] = (Show("a deep kick drum", 1), Show("a bright glockenspiel note", 1))
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="The folder for the clips and pictures.")
+    ] = Path("foleyd-demo"),
+    model: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="The model that renders.")] = "starter",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object about the clips.")] = False,
+) -> None:
+    """Render two sounds with pictures, and say where they are, how long and how loud."""
+    from foleyd.daemon.job import Session
+    from foleyd.daemon.takes import Takes
+    from foleyd.orders import Order, fill_all
+    from foleyd.talk import Talk
+
+    kind = FORMATS["wav"]
+    with Output(as_json) as output, Talk() as talk, Session(takes=Takes(), listen=talk.listen) as session:
+        requests = [session.prepare(recipe.make(prompt=one.prompt, seed=one.seed), model) for one in SHOWS]
+        folder = ready_folder(out)
+        orders = [
+            Order(
+                request=request,
+                path=folder / f"{slug(request.recipe.prompt)}{kind.suffix}",
+                subtype=kind.subtype,
+                picture=True,
+            )
+            for request in requests
+        ]
+        clips = fill_all(session, talk, orders, output)
+        if not as_json:
+            for clip in clips:
+                talk.say(_told(clip))
+            talk.say(f'Now try: foleyd render "{SHOWS[0].prompt}" --count 3 -o {folder}')
+
+
+def _told(clip: Clip) -> str:
+    peak = "silent" if clip.true_peak_dbtp is None else f"true peak {clip.true_peak_dbtp:.1f} dB"
+    loudness = "too short for a loudness" if clip.loudness_lufs is None else f"{clip.loudness_lufs:.1f} LUFS"
+    return f"{clip.prompt}: {clip.seconds:.2f} s, {peak}, {loudness}\n  {clip.path}\n  {clip.picture}"

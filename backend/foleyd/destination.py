@@ -1,0 +1,119 @@
+"""Where clips go: formats by name, file names from prompts, and what ``-o`` means."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from foleyd.errors import BadRequest
+from foleyd.recipe import Recipe
+
+
+class Format(NamedTuple):
+    """How a clip is stored: the file name's ending and the kind of samples."""
+
+    suffix: str
+    subtype: str
+    about: str
+
+
+FORMATS: dict[str, Format] = {
+    "wav": Format(".wav", "pcm24", "WAV, 24 bit"),
+    "wav16": Format(".wav", "pcm16", "WAV, 16 bit, dithered"),
+    "wav32f": Format(".wav", "float32", "WAV, 32-bit float"),
+    "flac": Format(".flac", "pcm24", "FLAC, 24 bit"),
+    "ogg": Format(".ogg", "vorbis", "Ogg Vorbis"),
+}
+"""What ``--format`` takes."""
+
+SUFFIXES = tuple(dict.fromkeys(format.suffix for format in FORMATS.values()))
+_LONGEST_SLUG = 48
+
+
+def format_named(name: str) -> Format:
+    """The format of that name. Raises BadRequest."""
+    if name not in FORMATS:
+        raise BadRequest(f"format is '{name:.40}': give one of {', '.join(FORMATS)}.")
+    return FORMATS[name]
+
+
+def format_for(path: Path, name: str | None) -> Format:
+    """The format for a file: the one named, or the first with the path's ending.
+
+    Raises BadRequest for an ending that foleyd does not write, or one that is not the named format's.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise BadRequest(f"{path.name!r} ends with no format that foleyd writes: use {', '.join(SUFFIXES)}.")
+    if name is None:
+        return next(format for format in FORMATS.values() if format.suffix == suffix)
+    format = format_named(name)
+    if format.suffix != suffix:
+        raise BadRequest(
+            f"{path.name!r} ends with {suffix} but format '{name}' with {format.suffix}: drop one of the two."
+        )
+    return format
+
+
+def slug(prompt: str) -> str:
+    """A prompt as a piece of a file name: letters and digits in lower case, joined by dashes, 48 characters
+    at most."""
+    plain = "".join(
+        sign for sign in unicodedata.normalize("NFKD", prompt.lower()) if not unicodedata.combining(sign)
+    )
+    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", plain))
+    name = "-".join(words)
+    if len(name) > _LONGEST_SLUG:
+        cut = name[: _LONGEST_SLUG + 1]
+        name = cut.rpartition("-")[0] or cut[:_LONGEST_SLUG]
+    return name or "sound"
+
+
+def clip_name(made: Recipe) -> str:
+    """The name of a clip's file without its ending: the prompt and the seed (which must be filled)."""
+    return f"{slug(made.prompt)}-{made.seed}"
+
+
+def is_folder(out: str) -> bool:
+    """Whether ``-o OUT`` means a folder: it is one, ends like one, or has no ending of a file."""
+    return out.endswith(("/", "\\")) or Path(out).is_dir() or not Path(out).suffix
+
+
+def ready_folder(folder: Path) -> Path:
+    """Make a folder for clips and see that it can be written to, before minutes are spent. Raises
+    BadRequest."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadRequest(
+            f"The folder {folder} cannot be made ({error.strerror}): choose another with -o."
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BadRequest(f"The folder {folder} cannot be written to: choose another with -o.")
+    return folder
+
+
+def free_path(
+    folder: Path,
+    made: Recipe,
+    suffix: str,
+    taken: set[Path],
+    same: Callable[[Path], bool] = lambda path: False,
+) -> Path:
+    """A path in `folder` for a clip: the clip's name, or that with -2, -3, … behind it where another file
+    has it.
+
+    A file for which `same` holds may be written over. `taken` holds paths that are spoken for; the one
+    returned is added.
+    """
+    name, number = clip_name(made), 1
+    while True:
+        path = folder / (f"{name}{suffix}" if number == 1 else f"{name}-{number}{suffix}")
+        if path.resolve() not in taken and (not path.exists() or same(path)):
+            taken.add(path.resolve())
+            return path
+        number += 1

@@ -1,0 +1,226 @@
+"""``foleyd render``: sentences in, sound files out."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from foleyd import options, recipe
+from foleyd.destination import FORMATS, format_for, format_named, free_path, is_folder, ready_folder
+from foleyd.errors import BadRequest, ModelMissing
+from foleyd.output import Output
+
+if TYPE_CHECKING:
+    from foleyd.daemon.job import Request, Session
+    from foleyd.orders import Order
+    from foleyd.recipe import Recipe
+
+MOST_CLIPS = 1000
+"""Clips that one command without ``--batch`` may ask for."""
+
+EPILOG = """\b
+Examples:
+  foleyd render "a deep kick drum" -o kick.wav
+  foleyd render "rain on a tin roof" "distant thunder" -o weather/ --seconds 6 --picture
+  foleyd render "a laser shot" --count 4 --seed 10 --format flac
+  foleyd render --from kick.wav --rate 44100 -o kick44.wav
+  foleyd render --batch sounds.csv -o sounds/
+
+\b
+Seeds: clip k of a prompt (from 0) has seed S + k. S is --seed or, without it, drawn for each
+prompt. The seed is told with every clip and is part of its file name.
+
+\b
+Files: the file that -o FILE names is replaced. In a folder no other clip is overwritten: where
+the name is taken, -2, -3, … goes behind it.
+
+\b
+Batches: a CSV with a header, or TOML with [[clip]] tables and a [defaults] table. Columns are
+'prompt', 'file' and the options above that shape the sound, without their dashes. What a row
+leaves open is taken from the command line, then from [defaults]. A row without a seed gets one
+made from its prompt, so a second run finds everything done. Every row is checked before the
+first is rendered, and a report (NAME.report.json beside the clips) says what became of each.
+"""
+
+
+@options.recipe_options
+def render(
+    given: dict[str, Any],
+    prompts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PROMPT", help="What to hear; each prompt becomes a clip.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE|DIR",
+            help="The file, or the folder for several; the current folder when absent.",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option(metavar="NUMBER", help="Clips of each prompt, with seeds that count up.")
+    ] = 1,
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help=", ".join(f"'{name}': {format.about}" for name, format in FORMATS.items())
+            + "; what the file's ending says when absent, else wav.",
+            show_default=False,
+        ),
+    ] = None,
+    picture: Annotated[
+        bool, typer.Option("--picture", help="Draw waveform and spectrogram into a PNG beside each clip.")
+    ] = False,
+    sellable: Annotated[
+        bool, typer.Option("--sellable", help="Refuse models whose licence forbids selling the sounds.")
+    ] = False,
+    origin: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="CLIP",
+            help="Render again from the recipe inside a clip; the other options change it.",
+            show_default=False,
+        ),
+    ] = None,
+    batch: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV|TOML", help="Render the rows of a table, see below.", show_default=False),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="'auto' takes a GPU where there is one; or 'cpu', 'cuda', 'cuda:1'."
+        ),
+    ] = "auto",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to compute in: 'float32', 'bfloat16' or 'float16'; when absent float32, "
+            "or a kept take of any.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object about the clips instead of their paths.")
+    ] = False,
+) -> None:
+    """Turn sentences into sound files.
+
+    The paths of the clips go to standard output, everything else to standard error. One process holds the
+    model for the whole command. Ctrl-C stops between two steps and leaves nothing half-written; twice stops
+    at once.
+    """
+    with Output(as_json) as output:
+        _one_way_in(prompts, origin, batch, count)
+        values = options.read(given)
+        model = str(values.pop("model", ""))
+        from foleyd.daemon.job import Session
+        from foleyd.daemon.takes import Takes
+        from foleyd.talk import Talk
+
+        with (
+            Talk() as talk,
+            Session(
+                takes=Takes(), device=device, precision=precision, sellable=sellable, listen=talk.listen
+            ) as session,
+        ):
+            if batch is not None:
+                from foleyd.batch import plan, run
+
+                run(session, talk, plan(session, batch, out, values, model, format_name, picture), output)
+            else:
+                wanted = _wanted(prompts, origin, values, count)
+                requests = [_prepared(session, one, model, origin) for one in wanted]
+                from foleyd.orders import fill_all
+
+                fill_all(session, talk, _orders(requests, out, format_name, picture, origin), output)
+
+
+def _one_way_in(prompts: list[str] | None, origin: Path | None, batch: Path | None, count: int) -> None:
+    """Refuse a command line that says what to render twice, or not at all."""
+    if batch is not None and (prompts or origin or count != 1):
+        raise BadRequest("--batch takes its clips from the file: leave out prompts, --from and --count.")
+    if batch is None and origin is None and not prompts:
+        raise BadRequest(
+            'There is nothing to render: say in words what to hear, as in foleyd render "a deep kick drum".'
+        )
+    if not 1 <= count * max(1, len(prompts or [])) <= MOST_CLIPS:
+        raise BadRequest(f"count is {count}: give 1 or more, for at most {MOST_CLIPS} clips in all.")
+
+
+def _wanted(
+    prompts: list[str] | None, origin: Path | None, values: dict[str, object], count: int
+) -> list[Recipe]:
+    """The recipes that the command line asks for, in order: every prompt with `count` seeds that go up by
+    one."""
+    if origin is not None:
+        from foleyd.audio.export import read_recipe
+
+        start = recipe.change(read_recipe(origin), **values)
+        bases = [recipe.change(start, prompt=prompt) for prompt in prompts] if prompts else [start]
+    else:
+        bases = [recipe.make(prompt=prompt, **values) for prompt in prompts or []]
+    wanted = []
+    for base in bases:
+        first = secrets.randbelow(recipe.DRAWN_SEEDS - count + 1) if base.seed is None else base.seed
+        if first + count > recipe.SEED_LIMIT:
+            raise BadRequest(
+                f"seed {first} and {count - 1} more go past {recipe.SEED_LIMIT - 1}: give a smaller one."
+            )
+        wanted += [recipe.change(base, seed=first + k) for k in range(count)]
+    return wanted
+
+
+def _prepared(session: Session, wanted: Recipe, model: str, origin: Path | None) -> Request:
+    try:
+        return session.prepare(wanted, model)
+    except ModelMissing as error:
+        if origin is None or model:
+            raise
+        raise ModelMissing(
+            f"{origin.name} was made with {wanted.model} {wanted.revision[:12]}, which is not here: "
+            f"bring it with 'foleyd models pull', or name another with --model ({error})"
+        ) from error
+
+
+def _orders(
+    requests: list[Request], out: str | None, format_name: str | None, picture: bool, origin: Path | None
+) -> list[Order]:
+    """Which clip goes where, settled before anything is rendered."""
+    from foleyd.daemon.clips import held
+    from foleyd.orders import Order
+
+    if out is not None and not is_folder(out):
+        path = Path(out)
+        if len(requests) > 1:
+            raise BadRequest(
+                f"{out} is one file for {len(requests)} clips: give a folder, as in -o {path.stem}/."
+            )
+        kind = format_for(path, format_name)
+        ready_folder(path.parent)
+        return [Order(request=requests[0], path=path, subtype=kind.subtype, picture=picture)]
+    kind = format_named(format_name or "wav")
+    folder = ready_folder(Path(out or "."))
+    taken = {origin.resolve()} if origin is not None else set()
+    orders = []
+    for request in requests:
+        made = request.recipe
+
+        def same(path: Path, made: Recipe = made) -> bool:
+            return held(path, made, kind.subtype) is not None
+
+        path = free_path(folder, made, kind.suffix, taken, same)
+        orders.append(Order(request=request, path=path, subtype=kind.subtype, picture=picture))
+    return orders

@@ -1,7 +1,8 @@
 """A model hub on 127.0.0.1 for tests: what `huggingface_hub` asks of the real one, and its ways to go wrong.
 
-It answers `/api/models/<id>[/revision/<r>]` and `/<id>/resolve/<r>/<file>`. Small files are stated with a git blob
-hash and served at once; weight files with SHA-256, from another path behind a redirect, as the real hub does.
+It answers `/api/models/<id>[/revision/<r>]` and `/<id>/resolve/<r>/<file>`. Small files are stated with a
+git blob hash and served at once; weight files with SHA-256, from another path behind a redirect, as the real
+hub does.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Repository:
     commit: str = "a" * 40
     licence: str | None = "cc-by-nc-sa-4.0"
     token: str = ""  # a gated repository wants this one
-    cut: dict[str, list[int]] = field(default_factory=dict)  # file → after how many bytes each answer breaks off
+    cut: dict[str, list[int]] = field(
+        default_factory=dict
+    )  # file → after how many bytes each answer breaks off
     wrong: dict[str, int] = field(default_factory=dict)  # file → how many answers have a byte flipped
     ranges: bool = True
     hashes: bool = True
@@ -154,7 +157,9 @@ class _Handler(BaseHTTPRequestHandler):
         linked = {"X-Repo-Commit": repository.commit, "ETag": f'"{hashlib.sha256(data).hexdigest()}"'}
         if how == "resolve" and file.endswith(WEIGHTS):
             # The xet headers invite a client to another protocol; plain HTTP has to do all the same.
-            self._answer(302, b"", linked | {"Location": self.path.replace("resolve", "blob-store"), "X-Xet-Hash": "0"})
+            self._answer(
+                302, b"", linked | {"Location": self.path.replace("resolve", "blob-store"), "X-Xet-Hash": "0"}
+            )
             return
         self._send(repository, file, data, linked)
 
@@ -193,7 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def small_checkpoint(fill: int = 0) -> dict[str, bytes]:
-    """The files of a repository with an AudioLDM checkpoint's layout: real file forms, no real network in them.
+    """The files of a repository with an AudioLDM checkpoint's layout: real file forms, no network in them.
 
     The weights are 200 kB a component, and differ with `fill`.
     """

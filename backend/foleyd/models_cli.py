@@ -193,7 +193,9 @@ def _shown(plan: Plan) -> bool:
 def _ask(question: str) -> bool:
     if not sys.stdin.isatty():
         raise BadRequest(f"{question} Nobody is here to answer: say it beforehand with --yes.")
-    return typer.confirm(question, err=True)
+    # Not typer.confirm: it lets a blank slip onto standard output, which belongs to the answer.
+    typer.echo(f"{question} [y/N] ", nl=False, err=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 @contextlib.contextmanager
@@ -251,3 +253,7 @@ def _bar(model: str) -> Iterator[Report | None]:
 
 def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    app()

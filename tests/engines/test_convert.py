@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 import torch
-from foleyd.engines import convert
-from foleyd.errors import ModelBroken
 from safetensors import safe_open
 from safetensors.torch import load_file
+
+from foleyd.engines import convert
+from foleyd.errors import ModelBroken
 
 
 class Harmful:
@@ -42,10 +43,9 @@ def target(source: Path) -> Path:
     return source.with_name("weights.safetensors")
 
 
-@pytest.mark.parametrize("zipped", [True, False])
-def test_every_tensor_arrives_as_it_was(source: Path, target: Path, zipped: bool) -> None:
+def tensors() -> dict[str, torch.Tensor]:
     square = torch.arange(36, dtype=torch.float32).reshape(6, 6)
-    state = {
+    return {
         "plain": square,
         "tied": square,
         "turned": square.T,
@@ -55,38 +55,72 @@ def test_every_tensor_arrives_as_it_was(source: Path, target: Path, zipped: bool
         "one": torch.tensor(2.5),
         "none": torch.empty(0),
     }
-    torch.save(state, source, _use_new_zipfile_serialization=zipped)
-    before = source.read_bytes()
-    convert.convert_file(source, target)
-    made = load_file(target)
+
+
+def assert_holds(path: Path, state: dict[str, torch.Tensor]) -> None:
+    made = load_file(path)
     assert made.keys() == state.keys()
     for name, value in state.items():
         assert made[name].dtype == value.dtype
         assert torch.equal(made[name], value), name
-    with safe_open(target, "pt") as opened:
+    with safe_open(path, "pt") as opened:
         assert opened.metadata() == {"format": "pt"}  # transformers refuses a file without it
+
+
+def test_every_tensor_arrives_as_it_was(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(tensors(), source)
+    before = source.read_bytes()
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    run, given = subprocess.run, {}
+
+    def watched(*arguments: Any, **named: Any) -> subprocess.CompletedProcess[bytes]:
+        given.update(named)
+        return run(*arguments, **named)
+
+    monkeypatch.setattr(convert.subprocess, "run", watched)
+    convert.convert_file(source, target)
+    assert_holds(target, tensors())
     assert source.read_bytes() == before
     assert room_of(source) == ["weights.bin", "weights.safetensors"]
+    # The reader saw no secrets and worked in a room of its own that is gone.
+    assert "HF_TOKEN" not in given["env"]
+    assert given["env"]["HOME"] == given["cwd"]
+    assert Path(given["cwd"]).parent == target.parent
 
 
-@pytest.mark.parametrize("form", ["bare pickle", "torch zip", "torch legacy"])
-def test_harmful_pickle_does_not_run(source: Path, target: Path, tmp_path: Path, form: str) -> None:
+def test_files_of_old_torch_convert_too(source: Path, target: Path) -> None:
+    torch.save(tensors(), source, _use_new_zipfile_serialization=False)
+    assert convert.convert_here(source, target) == len(tensors())
+    assert_holds(target, tensors())
+
+
+def test_harmful_pickle_does_not_run(source: Path, target: Path, tmp_path: Path) -> None:
     mark = tmp_path / "it-ran"
-    state = {"weight": torch.ones(3), "harm": Harmful(mark)}
-    if form == "bare pickle":
-        source.write_bytes(pickle.dumps(Harmful(mark)))
-    else:
-        torch.save(state, source, _use_new_zipfile_serialization=form == "torch zip")
+    source.write_bytes(pickle.dumps(Harmful(mark)))
     with pytest.raises(ModelBroken) as caught:
         convert.convert_file(source, target)
     assert str(caught.value) == (
-        "unet/weights.bin was not loaded: it is a pickle that asks for more than tensors, and may be harmful; "
-        "take another model or revision."
+        "unet/weights.bin was not loaded: it is a pickle that asks for more than tensors, "
+        "and may be harmful; take another model or revision."
     )
     assert not mark.exists()
     assert room_of(source) == ["weights.bin"]
     # The same file is no harmless one: loaded the usual way it does what it wants.
-    torch.load(source, weights_only=False) if form != "bare pickle" else pickle.loads(source.read_bytes())
+    pickle.loads(source.read_bytes())
+    assert mark.is_dir()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_harm_among_real_tensors_does_not_run(
+    source: Path, target: Path, tmp_path: Path, zipped: bool
+) -> None:
+    mark = tmp_path / "it-ran"
+    state = {"weight": torch.ones(3), "harm": Harmful(mark)}
+    torch.save(state, source, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(convert.Refused, match="may be harmful"):
+        convert.convert_here(source, target)
+    assert not mark.exists()
+    torch.load(source, weights_only=False)
     assert mark.is_dir()
 
 
@@ -130,8 +164,8 @@ def not_weights(kind: str, path: Path) -> None:
 )
 def test_what_is_not_weights_is_refused(source: Path, target: Path, kind: str, why: str) -> None:
     not_weights(kind, source)
-    with pytest.raises(ModelBroken, match=why):
-        convert.convert_file(source, target)
+    with pytest.raises(convert.Refused, match=why):
+        convert.convert_here(source, target)
     assert room_of(source) == ["weights.bin"]
 
 
@@ -150,22 +184,3 @@ def test_reader_that_dies_or_hangs_is_reported(
     with pytest.raises(ModelBroken, match="took too long"):
         convert.convert_file(source, target)
     assert room_of(source) == ["weights.bin"]
-
-
-def test_reader_gets_no_secrets_and_works_in_its_own_room(
-    source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    torch.save({"weight": torch.ones(2)}, source)
-    monkeypatch.setenv("HF_TOKEN", "secret")
-    run, given = subprocess.run, {}
-
-    def watched(*arguments: Any, **named: Any) -> subprocess.CompletedProcess[bytes]:
-        given.update(named)
-        return run(*arguments, **named)
-
-    monkeypatch.setattr(convert.subprocess, "run", watched)
-    convert.convert_file(source, target)
-    assert "HF_TOKEN" not in given["env"]
-    assert given["env"]["HOME"] == given["cwd"]
-    assert Path(given["cwd"]).parent == target.parent
-    assert not Path(given["cwd"]).exists()

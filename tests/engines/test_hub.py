@@ -7,6 +7,7 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
+
 from foleyd.engines import hub
 from foleyd.errors import ModelBroken, ModelMissing, Offline
 from loopback_hub import Hub, Repository, running, small_checkpoint
@@ -38,7 +39,9 @@ def fetch(server: Hub, folder: Path) -> list[hub.Progress]:
 
 
 def left(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def test_plan_takes_what_a_checkpoint_needs_and_nothing_else(server: Hub) -> None:

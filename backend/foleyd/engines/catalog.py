@@ -74,8 +74,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 def canonical(model: str) -> str:
     """The full name of a model: "audioldm-s-full-v2" is "cvssp/audioldm-s-full-v2"; other names stay as they
     are."""
-    name = model.strip()
-    return next((known for known in KNOWN if known.split("/")[1] == name), name)
+    return next((known for known in KNOWN if known.split("/")[1] == model), model)
 
 
 def resolve(model: str, revision: str = "", *, folders: bool = True) -> Entry:

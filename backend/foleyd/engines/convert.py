@@ -23,7 +23,7 @@ from foleyd.engines.folder import check_safetensors
 from foleyd.errors import DiskFull, ModelBroken
 
 _SLOWEST_BYTES_PER_S = 5_000_000  # an old disk that is also busy
-_START_S = 180  # importing torch on a cold, loaded machine
+_START_S = 300  # importing torch on a cold, loaded machine
 _TORCH_BYTES = 16 << 30  # address space, not memory: a CUDA build of torch maps this much by being imported
 _SLACK_BYTES = 16 << 20
 
@@ -101,19 +101,19 @@ def main(arguments: list[str]) -> int:
     source, target = Path(arguments[0]), Path(arguments[1])
     _limit(source.stat().st_size)
     try:
-        report: dict[str, object] = {"tensors": _convert(source, target)}
+        report: dict[str, object] = {"tensors": convert_here(source, target)}
     except OSError as error:
         report = {
             "error": f"it cannot be read ({error.strerror})",
             "full": error.errno in (errno.ENOSPC, errno.EDQUOT),
         }
-    except _Refused as error:
+    except Refused as error:
         report = {"error": str(error)}
     print(json.dumps(report))
     return 1 if "error" in report else 0
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """Why a file is not taken for weights, as half a sentence."""
 
 
@@ -134,7 +134,11 @@ def _limit(size: int) -> None:
         resource.setrlimit(kind, (bound, bound))
 
 
-def _convert(source: Path, target: Path) -> int:
+def convert_here(source: Path, target: Path) -> int:
+    """What the child does, in this process and without its limits; the number of tensors written.
+
+    Raises Refused for what is not a table of named tensors, OSError if it cannot be read or written.
+    """
     import pickle
 
     import torch
@@ -148,24 +152,24 @@ def _convert(source: Path, target: Path) -> int:
             with zipfile.ZipFile(source) as archive:
                 unpacked = sum(entry.file_size for entry in archive.infolist())
         except zipfile.BadZipFile as error:
-            raise _Refused("it is damaged or no checkpoint") from error
+            raise Refused("it is damaged or no checkpoint") from error
         if unpacked > size:
-            raise _Refused("it unpacks to more than its own size, which weights do not")
+            raise Refused("it unpacks to more than its own size, which weights do not")
     try:
         state = torch.load(source, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError as error:
-        raise _Refused("it is a pickle that asks for more than tensors, and may be harmful") from error
+        raise Refused("it is a pickle that asks for more than tensors, and may be harmful") from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
-        raise _Refused("it is damaged or no checkpoint") from error
+        raise Refused("it is damaged or no checkpoint") from error
     if not isinstance(state, dict) or not state:
-        raise _Refused("it holds no table of tensors")
+        raise Refused("it holds no table of tensors")
     if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()):
-        raise _Refused("it holds things other than named tensors")
+        raise Refused("it holds things other than named tensors")
     if any(value.layout != torch.strided or value.is_quantized for value in state.values()):
-        raise _Refused("it holds tensors that are sparse or quantised")
+        raise Refused("it holds tensors that are sparse or quantised")
     # A view may claim far more elements than the file has bytes: copying it out would eat all memory.
     if sum(value.numel() * value.element_size() for value in state.values()) > size + _SLACK_BYTES:
-        raise _Refused("its tensors claim more than the file holds")
+        raise Refused("its tensors claim more than the file holds")
     tensors: dict[str, torch.Tensor] = {}
     seen: set[int] = set()
     for name, value in state.items():
@@ -180,9 +184,9 @@ def _convert(source: Path, target: Path) -> int:
     except SafetensorError as error:
         if "os error 28" in str(error):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-        raise _Refused("its tensors cannot be written as safetensors") from error
+        raise Refused("its tensors cannot be written as safetensors") from error
     except (KeyError, ValueError, RuntimeError) as error:
-        raise _Refused("its tensors cannot be written as safetensors") from error
+        raise Refused("its tensors cannot be written as safetensors") from error
     return len(tensors)
 
 

@@ -34,13 +34,21 @@ def test_seconds_are_exact_to_the_sample(
     assert clip.rate == rate
 
 
+def swing(samples: NDArray[np.float32]) -> float:
+    """The true peak in dB by another road than foleyd's: zero-stuffed in frequency, 16 times as fine."""
+    frames = samples.shape[1]
+    spectrum = np.fft.rfft(np.pad(samples, ((0, 0), (500, 500))).astype(np.float64))
+    fine = np.fft.irfft(spectrum, 16 * (frames + 1000)) * 16
+    return float(20 * np.log10(np.abs(fine).max()))
+
+
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("width", ["mono", "dual", "stereo"])
 def test_the_true_peak_stands_at_the_ceiling_after_resampling(
     drum: NDArray[np.float32], rate: int, width: str
 ) -> None:
     clip = finish(drum, MODEL_RATE, asked(rate=rate, width=width, ceiling=-1.5))
-    assert measure.true_peak_dbtp(clip.samples, rate) == pytest.approx(-1.5, abs=0.01)
+    assert swing(clip.samples) == pytest.approx(-1.5, abs=0.1)
     assert clip.true_peak_dbtp == pytest.approx(-1.5, abs=1e-6)
 
 

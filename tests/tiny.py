@@ -256,6 +256,7 @@ def _vocoder(shape: Shape, vae: nn.Module) -> nn.Module:
     with torch.no_grad():
         for module in vocoder.modules():
             if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
+                nn.init.kaiming_normal_(module.weight, a=0.1)
                 module.bias.zero_()
         latents = torch.randn(1, LATENT_CHANNELS, 16, MEL_BINS // 4)
         mel = vae.decode(latents).sample.squeeze(1)

@@ -7,6 +7,7 @@ not before, so that a checkpoint's capabilities can be told without it.
 """
 
 import importlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,18 +79,23 @@ def make(name: str, config: Mapping[str, Any], steps: int, device: Any = "cpu") 
     """
     method = METHODS.get(name)
     if method is None:
-        raise BadRequest(f"The scheduler {name!r} is unknown: choose one of {', '.join(METHODS)}.")
-    try:
-        scheduler = getattr(importlib.import_module("diffusers"), method.class_name).from_config(
-            dict(config), **method.options
-        )
-    except (ValueError, TypeError, NotImplementedError) as error:
-        raise ModelBroken(
-            f"The model's scheduler configuration cannot be used ({error}): pull or convert the model again."
-        ) from error
-    extra: dict[str, Any] = {}
-    if method.class_name == "LCMScheduler":
-        # LCM picks its steps from a coarser schedule and refuses more steps than that has.
-        extra["original_inference_steps"] = max(steps, scheduler.config.original_inference_steps)
-    scheduler.set_timesteps(steps, device=device, **extra)
+        raise BadRequest(f"the scheduler {name!r} is unknown: choose one of {', '.join(METHODS)}.")
+    kind = getattr(importlib.import_module("diffusers"), method.class_name)
+    with warnings.catch_warnings():
+        # diffusers hands tensors to numpy.array; numpy 2 wants their class to know one more argument
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        try:
+            scheduler = kind.from_config(dict(config), **method.options)
+            if steps == 1 and getattr(scheduler.config, "timestep_spacing", "") == "leading":
+                # a single "leading" step would be taken at the clean end and leave pure noise
+                scheduler = kind.from_config(dict(config), **method.options, timestep_spacing="trailing")
+        except (ValueError, TypeError, NotImplementedError) as error:
+            raise ModelBroken(
+                f"the model's scheduler configuration cannot be used ({error}): pull the model again."
+            ) from error
+        extra: dict[str, Any] = {}
+        if method.class_name == "LCMScheduler":
+            # LCM picks its steps from a coarser schedule and refuses more steps than that has
+            extra["original_inference_steps"] = max(steps, scheduler.config.original_inference_steps)
+        scheduler.set_timesteps(steps, device=device, **extra)
     return scheduler

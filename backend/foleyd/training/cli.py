@@ -1,0 +1,115 @@
+"""`foleyd train`: how the shipped model was made, to be done again."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Train the starter model from installed packages, or measure one.", no_args_is_help=True
+)
+ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
+"""glibc hands memory back to the system after every training step and asks for it again, unless told
+otherwise."""
+
+
+def _log(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _prepare(threads: int) -> None:
+    """Starts the process again with `ALLOCATOR` set: glibc reads these before Python runs."""
+    if sys.platform == "linux" and any(os.environ.get(k) != v for k, v in ALLOCATOR.items()):
+        os.execve(sys.executable, [sys.executable, "-m", "foleyd.cli", *sys.argv[1:]], os.environ | ALLOCATOR)
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _missing(error: ImportError) -> typer.Exit:
+    _log(f"training needs the package {error.name}: install foleyd with 'pip install foleyd[train]'.")
+    return typer.Exit(1)
+
+
+@app.command()
+def starter(
+    work: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for clips, latents and checkpoints; a run that was stopped goes on from it."
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for the finished model.")],
+    steps: Annotated[
+        int, typer.Option(min=1, help="Training steps of the denoiser; the other parts follow in proportion.")
+    ] = 2600,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = os.cpu_count() or 1,
+) -> None:
+    """Train the starter model again from the packages fluid-soundfont-gm and sonic-pi-samples.
+
+    Example: foleyd train starter --work ~/training --output ~/my-starter
+
+    Takes about two and a half hours on two cores. Every five minutes a checkpoint is written; run the same
+    command again to go on after an interruption.
+    """
+    _prepare(threads)
+    try:
+        from foleyd.training import starter as making
+    except ImportError as error:
+        raise _missing(error) from error
+    whole = making.Plan()
+    share = steps / whole.denoiser_steps
+    plan = making.Plan(
+        denoiser_steps=steps,
+        autoencoder_steps=max(1, round(whole.autoencoder_steps * share)),
+        text_steps=max(1, round(whole.text_steps * share)),
+        vocoder_steps=max(1, round(whole.vocoder_steps * share)),
+    )
+    try:
+        typer.echo(making.train(work, output, plan, _log))
+    except (FileNotFoundError, FloatingPointError) as error:
+        _log(f"{error}.")
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def judge(
+    work: Annotated[Path, typer.Option(help="Work folder of a training, for its real clips.")],
+    model: Annotated[
+        str, typer.Option(help="Model to measure: a name from 'foleyd models list', or a folder.")
+    ] = "starter",
+    seeds: Annotated[int, typer.Option(min=1, help="Clips a prompt.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
+) -> None:
+    """Measure a model: forty plain prompts, classified by a classifier that was trained on real clips only.
+
+    Example: foleyd train judge --work ~/training --model ~/my-starter
+    """
+    try:
+        import msgspec
+
+        from foleyd.engines import catalog
+        from foleyd.engines.base import load
+        from foleyd.training import starter as making
+        from foleyd.training.judge import Judge
+    except ImportError as error:
+        raise _missing(error) from error
+    plan = making.Work(work, making.Plan(), _log)
+    mels = plan.mels()
+    result = Judge(mels, plan.collect()[1], making.held_out(len(mels))).judge(
+        load(catalog.resolve(model).folder), seeds, _log
+    )
+    if as_json:
+        typer.echo(msgspec.json.encode(result).decode())
+        return
+    for name, first, five, nearest in (
+        ("real clips", result.real_first, result.real_five, result.real_nearest),
+        ("generated clips", result.first, result.five, result.nearest),
+    ):
+        typer.echo(
+            f"{name:16} first {first:.0%}  in five {five:.0%}  nearest training clip {nearest:.2f} nats"
+        )

@@ -1,0 +1,131 @@
+"""The starter's denoiser: a small UNet trained to predict v (Salimans & Ho 2022) from noisy latents and a
+text embedding."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch import Tensor
+
+from foleyd.training.progress import Run, learning_rate
+
+Denoiser = Any
+"""A `UNet2DConditionModel`; diffusers' classes hide their types from checkers."""
+
+CONFIG: dict[str, Any] = {
+    "sample_size": 64,
+    "in_channels": 8,
+    "out_channels": 8,
+    "layers_per_block": 1,
+    "norm_num_groups": 32,
+    "block_out_channels": (96, 160, 256),
+    "down_block_types": ("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"),
+    "mid_block_type": "UNetMidBlock2D",
+    "up_block_types": ("AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
+    "attention_head_dim": 32,
+    "resnet_time_scale_shift": "scale_shift",
+    "class_embed_type": "simple_projection",
+    "projection_class_embeddings_input_dim": 384,
+    "class_embeddings_concat": True,
+}
+SCHEDULE: dict[str, Any] = {
+    "num_train_timesteps": 1000,
+    "beta_schedule": "linear",
+    "beta_start": 1e-4,
+    "beta_end": 0.02,
+    "prediction_type": "v_prediction",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "timestep_spacing": "trailing",
+}
+"""Its last step is all but pure noise (SNR 4e-5), so silence and level are learned instead of leaking through
+the noise."""
+LENGTHS = ((64, 24, 0.74), (128, 12, 0.13), (32, 48, 0.13))
+"""(latent frames, batch, share of steps): 2.56 s, 5.12 s and 1.28 s."""
+DROPPED = 0.1
+"""Share of conditions replaced by the embedding of no text, for classifier-free guidance."""
+DECAY = 0.999
+
+
+class Conditioned(msgspec.Struct, frozen=True):
+    """Latents `[clips, 8, 128, 16]`, caption embeddings `[clips, captions, 384]`, that of no text `[384]`,
+    and how often each clip is drawn (sums to one)."""
+
+    latents: npt.NDArray[np.float16]
+    captions: npt.NDArray[np.float16]
+    nothing: npt.NDArray[np.float16]
+    share: npt.NDArray[np.float64]
+
+
+def build() -> Denoiser:
+    """A fresh denoiser; the text projection starts larger, since a unit vector of 384 numbers is small in
+    each of them."""
+    torch.manual_seed(1)
+    unet: Denoiser = UNet2DConditionModel(**CONFIG)
+    with torch.no_grad():
+        unet.class_embedding.weight.mul_(8.0)
+    return unet
+
+
+def draw(data: Conditioned, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A batch of latents and conditions of one length from `LENGTHS`."""
+    frames, batch, _ = LENGTHS[rng.choice(len(LENGTHS), p=[share for *_, share in LENGTHS])]
+    rows = rng.choice(len(data.latents), batch, p=data.share)
+    latents = torch.from_numpy(data.latents[rows, :, :frames]).float()
+    condition = data.captions[rows, rng.integers(data.captions.shape[1], size=batch)].copy()
+    condition[rng.random(batch) < DROPPED] = data.nothing
+    return latents, torch.from_numpy(condition).float()
+
+
+def train(
+    data: Conditioned, folder: Path, steps: int, log: Callable[[str], None], peak_rate: float = 8e-4
+) -> Denoiser:
+    """Trains for `steps`; resumes from `folder`; returns the moving average of the weights."""
+    unet = build()
+    average = copy.deepcopy(unet).requires_grad_(False)
+    optimiser = torch.optim.AdamW(unet.parameters(), lr=peak_rate, betas=(0.9, 0.99), weight_decay=1e-2)
+    run = Run(folder, "denoiser", steps)
+    networks: dict[str, torch.nn.Module] = {"unet": unet, "average": average}
+    run.resume(networks, optimiser)
+    scheduler: Any = DDIMScheduler(**SCHEDULE)
+    alphas: Tensor = scheduler.alphas_cumprod
+    rng = np.random.default_rng(run.step + 17)
+    torch.manual_seed(run.step + 17)
+    unet.train()
+    while not run.finished:
+        latents, condition = draw(data, rng)
+        # Stratified over the batch: every batch sees all noise levels, which steadies the gradient.
+        place = (torch.rand(()) + torch.arange(len(latents)) / len(latents)) % 1
+        time = (place[torch.randperm(len(latents))] * 1000).long()
+        signal = alphas[time].sqrt()[:, None, None, None]
+        spread = (1 - alphas[time]).sqrt()[:, None, None, None]
+        noise = torch.randn_like(latents)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(run.step, steps, peak_rate)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            predicted = unet(
+                signal * latents + spread * noise, time, encoder_hidden_states=None, class_labels=condition
+            ).sample
+        loss = (predicted.float() - (signal * noise - spread * latents)).square().mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        optimiser.step()
+        rate = min(DECAY, (run.step + 1) / (run.step + 10))
+        with torch.no_grad():
+            for kept, new in zip(average.parameters(), unet.parameters(), strict=True):
+                kept.lerp_(new, 1 - rate)
+        line = run.advance(float(loss.detach()))
+        if line:
+            log(line)
+        if run.due:
+            run.save(networks, optimiser)
+    return average.eval()

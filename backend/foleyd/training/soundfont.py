@@ -1,0 +1,174 @@
+"""FluidR3 GM, rendered note by note with FluidSynth: instruments and drums with captions that say what was
+played.
+
+Source: Debian package `fluid-soundfont-gm` (MIT licence).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from foleyd.training.clips import RATE, Source, TrainingClip
+from foleyd.training.names import DRUM_KEYS, KITS, PRESETS
+
+SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+PITCHES = tuple(range(33, 97, 5))
+"""MIDI keys rendered for every preset: thirteen, a fourth apart, A1 to A6."""
+NOTE_NAMES = ("C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B")
+HOLDS = (0.2, 0.8, 1.6, 3.2)
+"""Seconds that a key is held."""
+DRUM_BANK = 128
+
+
+@dataclass(frozen=True)
+class Note:
+    """One key press: MIDI key and velocity (0–127), seconds held, seconds rendered."""
+
+    key: int
+    velocity: int
+    hold: float
+    seconds: float
+
+
+class SoundFont:
+    """A sound font held open in FluidSynth at the training rate, effects off."""
+
+    def __init__(self, path: Path = SOUNDFONT) -> None:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing: install the package fluid-soundfont-gm")
+        import fluidsynth
+
+        self._synth = fluidsynth.Synth(gain=0.6, samplerate=float(RATE))
+        self._synth.setting("synth.reverb.active", 0)
+        self._synth.setting("synth.chorus.active", 0)
+        self._font = self._synth.sfload(str(path))
+
+    def play(self, bank: int, program: int, note: Note) -> npt.NDArray[np.float32]:
+        """Mono float32 samples of `note`, exactly `note.seconds` long; a muted key gives silence."""
+        synth = self._synth
+        synth.program_select(0, self._font, bank, program)
+        synth.noteon(0, note.key, note.velocity)
+        held = min(int(note.hold * RATE), int(note.seconds * RATE))
+        parts = [synth.get_samples(held)]
+        synth.noteoff(0, note.key)
+        parts.append(synth.get_samples(int(note.seconds * RATE) - held))
+        synth.all_sounds_off(0)
+        synth.get_samples(256)
+        stereo = np.concatenate(parts).reshape(-1, 2).astype(np.float32) / 32768.0
+        mono: npt.NDArray[np.float32] = stereo.mean(axis=1)
+        return mono
+
+    def close(self) -> None:
+        """Gives FluidSynth's memory back."""
+        self._synth.delete()
+
+
+def register(key: int) -> tuple[str, ...]:
+    """Words for how high MIDI key `key` sounds."""
+    if key < 45:
+        return ("very low", "deep", "low")
+    if key < 57:
+        return ("low", "deep")
+    if key < 72:
+        return ("mid", "middle", "")
+    if key < 84:
+        return ("high", "bright")
+    return ("very high", "bright high", "high")
+
+
+def captions(names: tuple[str, ...], note: Note, rng: random.Random, count: int) -> list[str]:
+    """`count` plain-English captions for `note` on an instrument that goes by `names`."""
+    pitch = NOTE_NAMES[note.key % 12]
+    octave = note.key // 12 - 1
+    length = {0.2: ("short", "staccato", "quick"), 3.2: ("long", "sustained", "held")}.get(note.hold, ("",))
+    force = (
+        ("soft", "quiet", "gentle")
+        if note.velocity < 70
+        else ("loud", "hard", "strong")
+        if note.velocity > 110
+        else ("",)
+    )
+    found = []
+    for _ in range(count):
+        name = rng.choice(names)
+        high = rng.choice(register(note.key))
+        adjectives = " ".join(
+            w for w in (rng.choice(length), rng.choice(force), high) if w and rng.random() < 0.7
+        )
+        found.append(
+            " ".join(
+                rng.choice(
+                    (
+                        f"{name}",
+                        f"{adjectives} {name} note",
+                        f"a {adjectives} {name} note",
+                        f"{name}, {high} note {pitch}",
+                        f"{name} {pitch}{octave}",
+                        f"a {name} playing a {adjectives} {pitch}",
+                        f"a single {adjectives} note on a {name}",
+                        f"{adjectives} {name}",
+                        f"the sound of a {name}",
+                    )
+                ).split()
+            )
+        )
+    return found
+
+
+def drum_captions(
+    names: tuple[str, ...], kit: tuple[str, ...], note: Note, rng: random.Random, count: int
+) -> list[str]:
+    """`count` captions for one drum of a kit."""
+    force = ("soft", "quiet") if note.velocity < 80 else ("hard", "loud", "")
+    found = []
+    for _ in range(count):
+        name, style = rng.choice(names), rng.choice(kit)
+        found.append(
+            " ".join(
+                rng.choice(
+                    (
+                        f"{name}",
+                        f"{style} {name}",
+                        f"a {style} {name}",
+                        f"a {rng.choice(force)} {style} {name}",
+                        f"{name}, {style} kit" if style else name,
+                        f"a single {name} hit" if "hit" not in name else name,
+                        f"{style} drum kit {name}" if style else f"drum kit {name}",
+                        f"the sound of a {style} {name}",
+                    )
+                ).split()
+            )
+        )
+    return found
+
+
+def instrument_clips(font: SoundFont, rng: random.Random, captions_each: int) -> Iterator[TrainingClip]:
+    """Every melodic preset at thirteen pitches, each short, medium and long, soft to loud."""
+    for (bank, program), names in PRESETS.items():
+        for key in PITCHES:
+            for hold in rng.sample(HOLDS, 3):
+                note = Note(key, rng.choice((55, 90, 100, 120)), hold, 5.12)
+                yield TrainingClip(
+                    font.play(bank, program, note),
+                    captions(names, note, rng, captions_each),
+                    Source("fluid-soundfont-gm", f"{bank}:{program}", names[0], key),
+                )
+
+
+def drum_clips(font: SoundFont, rng: random.Random, captions_each: int) -> Iterator[TrainingClip]:
+    """Every General MIDI percussion key of every kit, twice: soft and loud."""
+    for program, style in KITS.items():
+        for key, names in DRUM_KEYS.items():
+            for velocity in (70, 118):
+                note = Note(key, velocity, 0.6, 5.12)
+                yield TrainingClip(
+                    font.play(DRUM_BANK, program, note),
+                    drum_captions(names, style, note, rng, captions_each),
+                    Source("fluid-soundfont-gm", f"{DRUM_BANK}:{program}:{key}", names[0], key),
+                )

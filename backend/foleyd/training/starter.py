@@ -1,0 +1,197 @@
+"""How the starter was made, from Debian and Python packages to a checkpoint folder.
+
+Each stage leaves its result in the work folder and is skipped when that is there, so a killed run goes on
+where it was. The folder that comes out has AudioLDM's layout: any engine that runs `cvssp/audioldm-s-full-v2`
+runs it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from diffusers import DDIMScheduler
+from transformers import ClapTextModelWithProjection, PreTrainedTokenizerFast
+
+from foleyd.engines import folder as layout
+from foleyd.engines.vocoder import FrameVocoder
+from foleyd.training import autoencoder, clips, denoiser, procedural, samples, soundfont, text, vocoder
+
+Log = Callable[[str], None]
+HELD_OUT_EVERY = 20
+"""One clip in twenty is kept from every network and used for figures."""
+SHARES = {"instrument": 0.5, "drum": 0.15, "recorded": 0.08, "procedural": 0.27}
+"""How often each kind of source is drawn while the denoiser is trained."""
+LICENCE = "Apache-2.0"
+DESCRIPTION = {
+    "title": "foleyd starter",
+    "licence": LICENCE,
+    "sellable": True,
+    "seconds": [0.3, 30.0],
+    "auto_seconds": 2.56,
+    "min_generate_seconds": 1.28,
+    "steps": 20,
+    "guidance": 3.0,
+    "scheduler": "dpmpp-2m",
+}
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How long each part is trained, in steps, and how much is rendered; the defaults made the shipped
+    starter."""
+
+    autoencoder_steps: int = 2400
+    text_steps: int = 600
+    vocoder_steps: int = 1500
+    denoiser_steps: int = 2600
+    procedural_each: int = 130
+    captions_each: int = 6
+    seed: int = 1
+
+
+class Work:
+    """The work folder of one training: clips, spectra, latents and the networks' checkpoints."""
+
+    def __init__(self, folder: Path, plan: Plan, log: Log) -> None:
+        self.folder, self.plan, self.log = folder, plan, log
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def array(self, name: str, make: Callable[[], npt.NDArray[np.float16]]) -> npt.NDArray[np.float16]:
+        """The stored array `name`, made first if it is not there; it appears whole or not at all."""
+        path = self.folder / f"{name}.npy"
+        if not path.is_file():
+            draft = self.folder / f"{name}.part.npy"
+            np.save(draft, make())
+            draft.replace(path)
+        found: npt.NDArray[np.float16] = np.load(path)
+        return found
+
+    def collect(self) -> tuple[npt.NDArray[np.int16], clips.ClipIndex]:
+        """Every training clip, rendered on the first call."""
+        folder = self.folder / "clips"
+        if not (folder / "index.json").is_file():
+            self.log("rendering training clips from the sound font, the recordings and the generators")
+            count = clips.save(folder, self._rendered())
+            self.log(f"{count} clips")
+        return clips.load(folder)
+
+    def _rendered(self) -> Iterator[clips.TrainingClip]:
+        plan = self.plan
+        words, numbers = random.Random(plan.seed), np.random.default_rng(plan.seed)
+        font = soundfont.SoundFont()
+        try:
+            yield from itertools.chain(
+                soundfont.instrument_clips(font, words, plan.captions_each),
+                soundfont.drum_clips(font, words, plan.captions_each),
+                samples.clips(words, plan.captions_each),
+                procedural.clips(numbers, plan.procedural_each, plan.captions_each),
+            )
+        finally:
+            font.close()
+
+    def mels(self) -> npt.NDArray[np.float16]:
+        """Log-mels `[clips, 512, 64]` of all clips."""
+        return self.array("mels", lambda: autoencoder.mel_spectrograms(self.collect()[0], self.log))
+
+
+def held_out(count: int) -> npt.NDArray[np.bool_]:
+    """Which of `count` clips no network is trained on."""
+    mask: npt.NDArray[np.bool_] = np.arange(count) % HELD_OUT_EVERY == 7
+    return mask
+
+
+def shares(sources: list[clips.Source], learned: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """How often each clip is drawn: by kind as in `SHARES`, evenly inside a kind, held-out clips never."""
+    kinds = np.array([_kind(source) for source in sources])
+    weight = np.zeros(len(sources))
+    for kind, share in SHARES.items():
+        chosen = (kinds == kind) & learned
+        weight[chosen] = share / max(1, int(chosen.sum()))
+    total: npt.NDArray[np.float64] = weight / weight.sum()
+    return total
+
+
+def _kind(source: clips.Source) -> str:
+    if source.package == "procedural":
+        return "procedural"
+    if source.package == "sonic-pi-samples":
+        return "recorded"
+    return "drum" if source.name.startswith(f"{soundfont.DRUM_BANK}:") else "instrument"
+
+
+def train(folder: Path, output: Path, plan: Plan, log: Log, figures: dict[str, float] | None = None) -> Path:
+    """Trains all parts in `folder` and writes the checkpoint to `output`; `figures` receives what was
+    measured."""
+    measured = {} if figures is None else figures
+    work = Work(folder, plan, log)
+    waves, index = work.collect()
+    mels = work.mels()
+    unheard = held_out(len(mels))
+
+    vae = autoencoder.train(mels[~unheard], mels[unheard], folder, plan.autoencoder_steps, log)
+    measured["autoencoder_held_out_nats"] = autoencoder.round_trip_error(vae, mels[unheard])
+    latents = work.array("latents", lambda: autoencoder.encode(vae, mels, log))
+    latents = autoencoder.normalise(vae, latents)
+
+    captions = [caption for group in index.captions for caption in group]
+    tower, tokenizer, measured["text_cosine"] = text.distil(
+        sorted(set(captions)), folder, plan.text_steps, log
+    )
+
+    sounder = vocoder.train(waves, mels, vae, folder, plan.vocoder_steps, log)
+    measured["vocoder_held_out_nats"] = vocoder.resynthesis_error(sounder, mels[unheard])
+
+    embedded = work.array("captions", lambda: text.embed_all(tower, tokenizer, captions))
+    data = denoiser.Conditioned(
+        latents,
+        embedded.reshape(len(latents), -1, embedded.shape[1]),
+        text.embed_all(tower, tokenizer, [""])[0],
+        shares(index.sources, ~unheard),
+    )
+    unet = denoiser.train(data, folder, plan.denoiser_steps, log)
+    export(output, tower, tokenizer, vae, sounder, unet)
+    (folder / "figures.json").write_text(json.dumps(measured, indent=1) + "\n")
+    log(f"written to {output}: {', '.join(f'{k} {v:.3f}' for k, v in measured.items())}")
+    return output
+
+
+def export(
+    output: Path,
+    tower: ClapTextModelWithProjection,
+    tokenizer: PreTrainedTokenizerFast,
+    vae: autoencoder.Autoencoder,
+    sounder: FrameVocoder,
+    unet: denoiser.Denoiser,
+) -> None:
+    """Writes an AudioLDM checkpoint folder: half-precision safetensors, foleyd's description, and a manifest
+    with hashes."""
+    output.mkdir(parents=True, exist_ok=True)
+    tower.half().save_pretrained(output / "text_encoder")
+    tokenizer.save_pretrained(output / "tokenizer")
+    for name, network in (("vae", vae), ("unet", unet)):
+        network.half().save_pretrained(output / name)
+    sounder.save(output / "vocoder")
+    scheduler: Any = DDIMScheduler(**denoiser.SCHEDULE)
+    scheduler.save_pretrained(output / "scheduler")
+    index = {
+        "_class_name": "AudioLDMPipeline",
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "text_encoder": ["transformers", "ClapTextModelWithProjection"],
+        "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "vocoder": ["foleyd.engines.vocoder", "FrameVocoder"],
+    }
+    layout.write_whole(output / layout.INDEX, json.dumps(index, indent=1).encode() + b"\n")
+    layout.write_whole(output / layout.DESCRIPTION, json.dumps(DESCRIPTION, indent=1).encode() + b"\n")
+    files = layout.take_stock(output)
+    layout.write_manifest(
+        output, layout.Manifest(files, id="starter", revision=layout.content_revision(files))
+    )

@@ -1,0 +1,218 @@
+"""The training itself, from clips to a checkpoint that the engine renders with; a few steps each."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from foleyd.engines.base import load
+from foleyd.engines.vocoder import FrameVocoder, VocoderConfig
+from foleyd.errors import ModelBroken
+from foleyd.recipe import make, resolve
+from foleyd.training import autoencoder, clips, denoiser, procedural, starter, text
+from foleyd.training.mel import LogMel, filters
+from foleyd.training.progress import Run, learning_rate
+from foleyd.training.vocoder import SpectralLoss
+
+CLIPS = 40
+
+
+@pytest.fixture(scope="module")
+def few_clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    generated = procedural.clips(np.random.default_rng(0), 2, 2)
+    assert (
+        clips.save(folder / "clips", [clip for clip, _ in zip(generated, range(CLIPS), strict=False)])
+        == CLIPS
+    )
+    return folder
+
+
+def test_log_mel_is_the_one_of_the_published_models():
+    """Against values of librosa 0.10's slaney filters and a direct Fourier transform, computed apart."""
+    bank = filters().double()
+    width = 16_000 / 1024
+    assert bank.shape == (64, 513)
+    assert torch.all((bank.sum(1) * width - 1).abs() < 0.35)
+    assert bank.argmax(1).tolist() == sorted(bank.argmax(1).tolist())
+    tone = torch.sin(2 * math.pi * 1000 * torch.arange(16_000) / 16_000)[None]
+    mel = LogMel()(tone)
+    assert mel.shape == (1, 100, 64)
+    peak = int(mel[0, 50].argmax())
+    centre = float((bank[peak] * torch.arange(513)).sum() / bank[peak].sum() * width)
+    assert centre == pytest.approx(1000, abs=60)
+    assert LogMel()(torch.zeros(1, 1600)).max() == pytest.approx(math.log(1e-5), abs=0.5)
+
+
+def test_a_few_steps_of_everything_give_a_checkpoint_that_renders(few_clips, tmp_path):
+    plan = starter.Plan(autoencoder_steps=2, text_steps=2, vocoder_steps=2, denoiser_steps=2)
+    lines: list[str] = []
+    figures: dict[str, float] = {}
+    output = starter.train(few_clips, tmp_path / "model", plan, lines.append, figures)
+    assert set(figures) == {"autoencoder_held_out_nats", "text_cosine", "vocoder_held_out_nats"}
+    assert all(math.isfinite(value) for value in figures.values())
+    engine = load(output, threads=1)
+    recipe = resolve(make(prompt="wind", seed=1, seconds=1.28, steps=2), engine.capabilities)
+    (take,) = engine.render([recipe], check_silence=False)
+    assert take.samples.shape == (20_480,)
+    assert engine.capabilities.sellable
+    names = {path.suffix for path in output.rglob("*") if path.is_file()}
+    assert names <= {".json", ".safetensors"}
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a finished stage was trained again")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "advance", refuse)
+        starter.train(few_clips, tmp_path / "again", plan, lines.append)
+    first, second = (p / "unet" / "diffusion_pytorch_model.safetensors" for p in (output, tmp_path / "again"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_latents_are_normalised_inside_the_autoencoder():
+    vae = autoencoder.build().eval()
+    torch.manual_seed(0)
+    mel = torch.randn(4, 1, 64, 64) * 3 - 6
+    with torch.no_grad():
+        before = vae.encode(mel).latent_dist.mode()
+        sound = vae.decode(before).sample
+        latents = autoencoder.normalise(vae, before.numpy().astype(np.float32))
+        after = vae.encode(mel).latent_dist.mode()
+        assert torch.allclose(after.mean((0, 2, 3)), torch.zeros(8), atol=1e-2)
+        assert torch.allclose(after.std((0, 2, 3)), torch.ones(8), atol=1e-2)
+        assert np.abs(latents - after.numpy()).max() < 2e-2
+        assert torch.allclose(vae.decode(after).sample, sound, atol=1e-3)
+
+
+def test_training_goes_on_from_its_checkpoint(tmp_path):
+    def network() -> torch.nn.Linear:
+        torch.manual_seed(0)
+        return torch.nn.Linear(3, 2)
+
+    def step(run: Run, net: torch.nn.Linear, optimiser: torch.optim.Optimizer) -> None:
+        optimiser.zero_grad()
+        loss = net(torch.full((1, 3), float(run.step + 1))).square().mean()
+        loss.backward()
+        optimiser.step()
+        run.advance(float(loss.detach()))
+
+    whole, run = network(), Run(tmp_path / "whole", "net", 6)
+    optimiser = torch.optim.AdamW(whole.parameters(), lr=0.01)
+    while not run.finished:
+        step(run, whole, optimiser)
+
+    part, run = network(), Run(tmp_path / "part", "net", 6)
+    optimiser = torch.optim.AdamW(part.parameters(), lr=0.01)
+    for _ in range(3):
+        step(run, part, optimiser)
+    run.save({"net": part}, optimiser)
+    (tmp_path / "part" / "net" / "state-99.safetensors").write_bytes(b"half a checkpoint")
+
+    later, run = torch.nn.Linear(3, 2), Run(tmp_path / "part", "net", 6)
+    optimiser = torch.optim.AdamW(later.parameters(), lr=0.01)
+    assert run.resume({"net": later}, optimiser)
+    assert run.step == 3
+    while not run.finished:
+        step(run, later, optimiser)
+    assert torch.equal(whole.weight, later.weight)
+
+
+def test_a_loss_that_is_no_number_stops_the_training(tmp_path):
+    with pytest.raises(FloatingPointError, match="lower learning rate"):
+        Run(tmp_path, "net", 5).advance(math.nan)
+
+
+def test_learning_rate_rises_then_falls_to_nothing():
+    rates = [learning_rate(step, 1000, 1.0, warm=100) for step in range(1001)]
+    assert rates[0] == pytest.approx(0.01)
+    assert max(rates) == 1.0
+    assert rates[:100] == sorted(rates[:100])
+    assert rates[100:] == sorted(rates[100:], reverse=True)
+    assert rates[1000] == pytest.approx(0, abs=1e-9)
+
+
+def test_every_batch_has_one_length_and_sometimes_no_text():
+    rng = np.random.default_rng(0)
+    nothing = np.full(384, 7, np.float16)
+    data = denoiser.Conditioned(
+        np.zeros((5, 8, 128, 16), np.float16),
+        np.zeros((5, 2, 384), np.float16),
+        nothing,
+        np.array([0.5, 0.5, 0, 0, 0]),
+    )
+    seen = [denoiser.draw(data, rng) for _ in range(40)]
+    assert {latents.shape[2] for latents, _ in seen} == {64, 128, 32}
+    dropped = torch.cat([condition[:, 0] == 7 for _, condition in seen]).float().mean()
+    assert 0.05 < float(dropped) < 0.17
+
+
+def test_pruned_words_keep_their_meaning():
+    folder = text.package_folder()
+    full, bert = text.teacher(folder)
+    vocabulary = full.get_vocab()
+    pieces = text.prune(vocabulary, ["glockenspiel"], full, size=3000)
+    assert len(pieces) == 3000
+    tokenizer = text.pruned_tokenizer(folder, pieces)
+    tower = text.build(bert, [vocabulary[piece] for piece in pieces]).eval()
+    sentence = "the sound of water"
+    with torch.no_grad():
+        tokens = tokenizer([sentence], return_tensors="pt")
+        mine = tower.text_model(
+            input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
+        ).last_hidden_state
+        encoded = full.encode(sentence)
+        theirs = bert(
+            input_ids=torch.tensor([encoded.ids]), attention_mask=torch.tensor([encoded.attention_mask])
+        )
+    assert torch.allclose(mine, theirs.last_hidden_state, atol=1e-5)
+    assert tokenizer.convert_tokens_to_ids("[PAD]") == 0
+
+
+def test_vocoder_makes_hop_samples_a_frame_and_sees_only_its_field():
+    vocoder = FrameVocoder(VocoderConfig(width=32, hidden=64, layers=2)).eval()
+    torch.manual_seed(1)
+    mel = torch.randn(1, 60, 64) - 5
+    other = mel.clone()
+    other[:, 40:] += 1
+    with torch.no_grad():
+        a, b = vocoder(mel), vocoder(other)
+    assert a.shape == (1, 9600)
+    reach = (40 - vocoder.receptive_frames) * 160
+    assert torch.equal(a[:, :reach], b[:, :reach])
+    assert not torch.equal(a, b)
+
+
+def test_vocoder_comes_back_from_its_folder_and_a_broken_one_is_refused(tmp_path):
+    vocoder = FrameVocoder(VocoderConfig(width=32, hidden=64, layers=2)).eval()
+    vocoder.save(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["_class_name"] == "FrameVocoder"
+    mel = torch.full((1, 12, 64), -4.0)
+    with torch.no_grad():
+        assert torch.allclose(FrameVocoder.from_folder(tmp_path)(mel), vocoder(mel), atol=1e-2)
+    (tmp_path / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ModelBroken, match="cannot be read"):
+        FrameVocoder.from_folder(tmp_path)
+
+
+def test_overlap_add_gives_a_spectrum_back():
+    """Frames of a known signal's own spectra overlap to that signal again."""
+    vocoder = FrameVocoder()
+    window, hop = vocoder.config.window, vocoder.config.hop
+    torch.manual_seed(0)
+    wave = torch.randn(1, 50 * hop)
+    edge = (window - hop) // 2
+    padded = torch.nn.functional.pad(wave, (edge, edge))
+    frames = padded.unfold(1, window, hop) * torch.hann_window(window)
+    again = vocoder._overlap(torch.fft.rfft(frames), window, hop)
+    assert torch.allclose(again[:, window:-window], wave[:, window:-window], atol=1e-4)
+
+
+def test_spectral_loss_tells_near_from_far():
+    time = torch.arange(8000) / 16_000
+    tone = torch.sin(2 * math.pi * 440 * time)[None]
+    loss = SpectralLoss()
+    near, far = torch.sin(2 * math.pi * 440 * time + 1)[None], torch.sin(2 * math.pi * 900 * time)[None]
+    assert float(loss(tone, tone)) == pytest.approx(0, abs=1e-5)
+    assert float(loss(near, tone)) < 0.2 * float(loss(far, tone))

@@ -96,7 +96,10 @@ class _Session:
             except Exception as error:
                 text = " ".join(str(error).split())
                 said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-                self._fail(request, RenderFailed.code, said, "error", traceback.format_exc())
+                message = (
+                    f"The worker failed with {said}: see 'foleyd doctor', or set FOLEYD_DEBUG=1 to see where."
+                )
+                self._fail(request, RenderFailed.code, message, "error", traceback.format_exc())
 
     def _listen(self) -> None:
         try:

@@ -1,0 +1,141 @@
+"""A worker that misbehaves: the real one's pipes and loop around an engine with one fault. For tests only.
+
+``python faulty_worker.py FAULT``; `command` gives the words for :class:`foleyd.daemon.workers.Worker`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from foleyd.daemon import worker
+from foleyd.daemon.frames import Load
+from foleyd.engines.base import Step, Take
+from foleyd.errors import Cancelled, RenderFailed
+from foleyd.recipe import Recipe, take_id
+
+RATE = 16_000
+STEP_OF_FAULT = 3
+
+
+def command(fault: str) -> tuple[str, ...]:
+    """How to start a worker with that fault: a method of :class:`FaultyEngine`, or "load-…"."""
+    return (sys.executable, "-P", str(Path(__file__)), fault)
+
+
+def tone(seed: int, seconds: float) -> np.ndarray:
+    """What the engine gives where its fault lets it: a sine whose pitch is the seed's."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    return (0.5 * np.sin(2 * np.pi * (200 + seed % 100) * time)).astype(np.float32)
+
+
+class FaultyEngine:
+    """Renders tones; at the third step it calls the method that the fault names."""
+
+    def __init__(self, fault: str) -> None:
+        self._fault = getattr(self, fault)
+        self._renders = 0
+
+    def render(
+        self,
+        recipes: Sequence[Recipe],
+        *,
+        progress: Callable[[Step], None],
+        cancelled: Callable[[], bool],
+        check_silence: bool = True,
+    ) -> list[Take]:
+        self._renders += 1
+        for step in range(1, (recipes[0].steps or 4) + 1):
+            if cancelled():
+                raise Cancelled("The render was cancelled.")
+            if step == STEP_OF_FAULT:
+                self._fault(recipes[0], cancelled)
+            progress(Step(step, recipes[0].steps or 4))
+        how = {"runtime": "faulty", "precision": "float32", "bucket": "t1"}
+        return [
+            Take(
+                samples=tone(one.seed or 0, 3.0),
+                rate=RATE,
+                seed=one.seed or 0,
+                take_id=take_id(one, **how),
+                threads=1,
+                **how,
+            )
+            for one in recipes
+        ]
+
+    def unload(self) -> None:
+        self._renders = 0
+
+    def none(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        """No fault."""
+
+    def raises(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        raise ValueError("boom\nin two lines")
+
+    def raises_once(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        if self._renders == 1:
+            raise ValueError("boom")
+
+    def no_memory(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        raise MemoryError
+
+    def bad_words(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        if "bad" in recipe.prompt:
+            raise RenderFailed("the samples are not numbers: try another seed.", "nan")
+
+    def dies(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        print("the last straw", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def exits(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        print("no such luck", file=sys.stderr, flush=True)
+        os._exit(3)
+
+    def chatters(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        print("a library prints", flush=True)
+        os.write(1, b"and so does its C code" * 1000)
+        sys.stdin.read()
+
+    def hangs(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        threading.Event().wait()
+
+    def waits_for_cancel(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        _until(cancelled)
+
+    def ctrl_c(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        """The user presses Ctrl-C now, and this step ends when that was heard."""
+        os.kill(os.getppid(), signal.SIGINT)
+        _until(cancelled)
+
+    def ctrl_c_twice(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        """The user presses Ctrl-C, sees that this step does not end, and presses it again."""
+        self.ctrl_c(recipe, cancelled)
+        os.kill(os.getppid(), signal.SIGINT)
+        threading.Event().wait()
+
+
+def _until(cancelled: Callable[[], bool]) -> None:
+    tick = threading.Event()
+    while not cancelled():
+        tick.wait(0.005)
+
+
+def load(request: Load) -> FaultyEngine:
+    fault = sys.argv[1]
+    if fault == "load_raises":
+        raise OSError("no such weights")
+    if fault == "load_ctrl_c":
+        os.kill(os.getppid(), signal.SIGINT)
+        threading.Event().wait()
+    return FaultyEngine(fault)
+
+
+if __name__ == "__main__":
+    worker.serve(load)

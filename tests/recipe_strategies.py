@@ -1,0 +1,58 @@
+"""Strategies for recipes and their values, made from the table of fields."""
+
+from __future__ import annotations
+
+import struct
+
+from hypothesis import strategies as st
+
+from foleyd.fields import FIELDS, Field
+from foleyd.recipe import Recipe, make
+from foleyd.values import normalise
+
+NUMBERS = [field for field in FIELDS.values() if field.kind == "number"]
+INTEGERS = [field for field in FIELDS.values() if field.kind == "integer"]
+PLAIN = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40).filter(
+    lambda text: bool(normalise(text))
+)
+
+
+def float32(value: float) -> float:
+    single: float
+    (single,) = struct.unpack("<f", struct.pack("<f", value))
+    return single
+
+
+def grid_points(field: Field) -> st.SearchStrategy[float]:
+    assert field.low is not None
+    assert field.high is not None
+    assert field.grid is not None
+    per_unit = round(1 / field.grid)
+    return st.integers(round(field.low * per_unit), round(field.high * per_unit)).map(lambda n: n / per_unit)
+
+
+def value_of(field: Field) -> st.SearchStrategy[object]:
+    """Any stored value of a field, as the table describes it."""
+    if field.kind == "number":
+        words = st.sampled_from(field.choices) if field.choices else st.nothing()
+        found: st.SearchStrategy[object] = grid_points(field) | words
+    elif field.kind == "integer":
+        assert field.low is not None
+        assert field.high is not None
+        found = st.integers(int(field.low), int(field.high))
+    elif field.kind == "choice":
+        found = st.sampled_from(field.choices)
+    elif field.kind == "switch":
+        found = st.booleans()
+    elif field.kind == "text":
+        found = PLAIN.map(normalise)
+    elif field.kind == "name":
+        found = st.from_regex(r"[a-z0-9][a-z0-9./-]{0,40}", fullmatch=True)
+    else:
+        found = st.just(())
+    return found | st.none() if field.default is None else found
+
+
+def any_recipe() -> st.SearchStrategy[Recipe]:
+    optional = {name: value_of(field) for name, field in FIELDS.items() if name != "prompt"}
+    return st.fixed_dictionaries({"prompt": PLAIN}, optional=optional).map(lambda values: make(**values))

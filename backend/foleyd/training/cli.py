@@ -92,6 +92,10 @@ def judge(
         str, typer.Option(help="Model to measure: a name from 'foleyd models list', or a folder.")
     ] = "starter",
     seeds: Annotated[int, typer.Option(min=1, help="Clips a prompt.")] = 5,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="PNG of each prompt's first clip beside a real one.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
 ) -> None:
     """Measure a model: forty plain prompts, classified by a classifier that was trained on real clips only.
@@ -109,7 +113,7 @@ def judge(
     plan = making.Work(work, making.Plan(), _log)
     mels = plan.mels()
     result = Judge(mels, plan.collect()[1], making.held_out(len(mels))).judge(
-        load(catalog.resolve(model).folder), seeds, _log
+        load(catalog.resolve(model).folder), seeds, _log, sheet=sheet
     )
     if as_json:
         typer.echo(msgspec.json.encode(result).decode())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -20,6 +21,7 @@ from foleyd.engines.base import Engine
 from foleyd.recipe import make, resolve
 from foleyd.training.clips import RATE, ClipIndex, level
 from foleyd.training.mel import LogMel
+from foleyd.training.sheet import Pair, draw
 from foleyd.training.soundfont import DRUM_BANK
 
 FRAMES = 256
@@ -114,6 +116,11 @@ class Judge:
         labels = np.array([s.name for s in index.sources])
         real, held = melodic & ~unheard, melodic & unheard
         self._known = np.asarray(mels[~unheard, :FRAMES], np.float32)
+        self._examples = {
+            name: mels[row, :FRAMES]
+            for row, name in enumerate(labels)
+            if melodic[row] and index.sources[row].key == 63
+        }
         self._fit = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)
         self._fit.fit(describe(mels[real, :FRAMES]), labels[real])
         ranks = self._ranks(mels[held, :FRAMES], labels[held])
@@ -155,11 +162,13 @@ class Judge:
         seeds: int,
         log: Callable[[str], None],
         prompts: Sequence[tuple[str, str]] = PROMPTS,
+        sheet: Path | None = None,
     ) -> Judgement:
         """Renders every prompt with seeds 0 … `seeds`−1 at the engine's defaults and classifies what comes
         out."""
         front = LogMel()
         verdicts = []
+        pairs: list[Pair] = []
         for prompt, preset in prompts:
             recipes = [
                 resolve(make(prompt=prompt, seed=seed, seconds=FRAMES * 160 / RATE), engine.capabilities)
@@ -173,11 +182,14 @@ class Judge:
             mels = np.stack([front(torch.from_numpy(w[None, : FRAMES * 160])).numpy()[0] for w in sounding])
             ranks = self._ranks(mels, [preset] * len(sounding))
             distance = float(np.mean([self.nearest(mel) for mel in mels]))
+            pairs.append((prompt, mels[0], self._examples.get(preset)))
             verdicts.append(
                 Verdict(prompt, preset, int((ranks == 0).sum()), int((ranks < 5).sum()), seeds, distance)
             )
             last = verdicts[-1]
             log(f"{prompt}: first {last.first}, in five {last.five} of {seeds}, nearest {distance:.2f} nats")
+        if sheet is not None:
+            draw(sheet, pairs)
         total = seeds * len(verdicts)
         return Judgement(
             verdicts,

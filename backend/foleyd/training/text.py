@@ -92,10 +92,12 @@ def prune(
     """
     plain = set(string.ascii_lowercase + string.digits + string.punctuation)
     kept = dict.fromkeys(SPECIAL)
-    kept |= dict.fromkeys(p for p in vocabulary if p in plain or (p.startswith("##") and p[2:] in plain))
+    # The tokenizer lists its pieces in an order that changes from run to run.
+    ordered = sorted(vocabulary, key=vocabulary.__getitem__)
+    kept |= dict.fromkeys(p for p in ordered if p in plain or (p.startswith("##") and p[2:] in plain))
     for encoded in tokenizer.encode_batch(list(texts)):
         kept |= dict.fromkeys(encoded.tokens)
-    for piece in sorted(vocabulary, key=vocabulary.__getitem__):
+    for piece in ordered:
         if len(kept) >= size:
             break
         if piece.isascii() and not piece.startswith("["):

@@ -14,10 +14,10 @@ import transformers
 import audioldm_reference as reference
 import tiny
 from foleyd.engines import base
-from foleyd.engines.audioldm import AudioLDM
+from foleyd.engines.audioldm import AudioLDM, Denoiser
 from foleyd.engines.base import Step
 from foleyd.errors import BadRequest, Cancelled, RenderFailed
-from foleyd.recipe import Recipe, take_id
+from foleyd.recipe import Recipe, make, take_id
 
 BATCH_TOLERANCE = 1e-4
 """How far a clip of a batch may be from the same clip alone, in float32, as a part of its peak."""
@@ -233,8 +233,6 @@ def test_what_the_model_cannot_do_is_refused(engine: AudioLDM) -> None:
         engine.render([])
     with pytest.raises(BadRequest, match=r"scheduler is 'lcm': this model takes ddim, dpmpp-2m"):
         engine.render([recipe(engine, scheduler="lcm")])
-    from foleyd.recipe import make
-
     with pytest.raises(BadRequest, match="leaves seed, steps, guidance or scheduler open"):
         engine.render([make(prompt="rain")])
 
@@ -263,6 +261,22 @@ def test_unloading_lets_every_network_go(folder: Path) -> None:
     assert engine.capabilities.rate == 16000
     with pytest.raises(RuntimeError, match="unloaded"):
         engine.render([wanted])
+
+
+def test_a_reduced_network_is_told_the_exact_timestep() -> None:
+    """bfloat16 has no 999: it would be taken for 1000."""
+    told: list[tuple[torch.dtype, float]] = []
+
+    class Unet(torch.nn.Module):
+        dtype = torch.bfloat16
+
+        def forward(self, latents: torch.Tensor, timestep: torch.Tensor, **named: Any) -> tuple[torch.Tensor]:
+            told.extend([(latents.dtype, float(timestep)), (named["class_labels"].dtype, float(timestep))])
+            return (latents,)
+
+    prediction = Denoiser(Unet())(torch.ones(1, 8, 4, 4), torch.tensor(999.0), torch.ones(1, 2))
+    assert told == [(torch.bfloat16, 999.0)] * 2
+    assert prediction.dtype == torch.float32
 
 
 def test_reduced_precision_is_close_and_is_another_take(engine: AudioLDM, folder: Path) -> None:

@@ -31,6 +31,8 @@ Status = Literal["rendered", "finished", "unchanged", "failed", "cancelled", "wa
 """What became of a row. ``finished``: the take was kept, only the finishing was done again."""
 
 REPORT_FORMAT = 1
+_OTHER_SOUNDS = {".mp3", ".m4a", ".aac", ".aif", ".aiff", ".opus", ".wma", ".w64", ".caf"}
+"""Endings of sounds that foleyd does not write; any other is part of the name ("kick v1.2")."""
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -92,7 +94,7 @@ def plan(
     raises.
     """
     table = read_table(source)
-    folder = ready_folder(Path(out or source.stem))
+    folder = Path(out or source.stem)
     report = folder / f"{source.stem}.report.json"
     sums = _sums(report)
     default = format_named(format_name or "wav")
@@ -122,7 +124,7 @@ def plan(
                     raise BadRequest(f"{whose} {name} too: give this row a 'file' of its own.")
             order = Order(request=request, path=path, subtype=kind.subtype, picture=picture)
             planned.append(Planned(row, order, _is_unchanged(order, sums.get(name))))
-    for parent in sorted({one.order.path.parent for one in planned}):
+    for parent in sorted({folder, *(one.order.path.parent for one in planned)}):
         ready_folder(parent)
     return Plan(source, folder, report, tuple(planned))
 
@@ -198,6 +200,8 @@ def _file_name(given: str, suffix: str) -> str:
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts or ":" in name or not pure.name or "\0" in name:
         raise BadRequest(f"file is {given!r:.80}: give a name inside the folder, such as 'drums/kick.wav'.")
+    if pure.suffix.lower() in _OTHER_SOUNDS:
+        raise BadRequest(f"file is {given!r:.80}: foleyd writes {', '.join(SUFFIXES)}.")
     return str(pure) if pure.suffix.lower() in SUFFIXES else str(pure) + suffix
 
 

@@ -89,18 +89,13 @@ def _load(name: str, row: Command) -> Any:
         ) from error
     found = getattr(module, attribute)
     if isinstance(found, typer.Typer):
-        mounted = found
-    else:
-        mounted = typer.Typer(add_completion=False)
-        mounted.command(name, epilog=getattr(module, "EPILOG", None))(found)
-    mounted.rich_markup_mode = None
-    for group in mounted.registered_groups:
-        if group.typer_instance is not None:
-            group.typer_instance.rich_markup_mode = None
-    mounted._add_completion = False
-    command = typer.main.get_command(mounted)
-    command.name = name
-    return command
+        found.rich_markup_mode = None
+        group = typer.main.get_group(found)
+        group.name = name
+        return group
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name, epilog=getattr(module, "EPILOG", None))(found)
+    return typer.main.get_command(alone)
 
 
 def _extra(name: str) -> str:
@@ -162,6 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             error,
         )
         return 1
+    if status == Cancelled.exit_status:  # typer turns Ctrl-C into a status without a word
+        _complain("Cancelled.")
     return status if isinstance(status, int) else 0
 
 

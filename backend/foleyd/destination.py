@@ -63,7 +63,7 @@ def slug(prompt: str) -> str:
     """A prompt as a piece of a file name: letters and digits in lower case, joined by dashes, 48 characters
     at most."""
     plain = "".join(
-        sign for sign in unicodedata.normalize("NFKD", prompt.lower()) if not unicodedata.combining(sign)
+        sign for sign in unicodedata.normalize("NFKD", prompt).lower() if not unicodedata.combining(sign)
     )
     words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", plain))
     name = "-".join(words)

@@ -20,7 +20,11 @@ _WIDEST = 40
 
 
 class Talk:
-    """The voice of one command. A context manager: what it draws is gone when it is left."""
+    """The voice of one command. A context manager: what it draws is gone when it is left.
+
+    The bar stands only while events come: it goes before anything is said, so that it never runs into lines,
+    those of standard output on the same terminal included.
+    """
 
     def __init__(self) -> None:
         self._bars: Progress | None = None
@@ -28,7 +32,38 @@ class Talk:
         self._doing = ""
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._rest()
+
+    def say(self, sentence: str) -> None:
+        """One line on standard error."""
+        self._rest()
+        print(sentence, file=sys.stderr, flush=True)
+
+    def begin(self, doing: str) -> None:
+        """Name the work whose events come next."""
+        self._doing = doing if len(doing) <= _WIDEST else doing[: _WIDEST - 1] + "…"
+
+    def listen(self, event: Event) -> None:
+        """Show an event of a session."""
+        if not sys.stderr.isatty():
+            return
+        from foleyd.daemon.job import Loading
+
+        bars, task = self._drawn()
+        if isinstance(event, Loading):
+            bars.reset(task, description=f"loading {event.title}", total=None)
+        elif event.step == 1:
+            bars.reset(task, description=self._doing, total=event.steps, completed=1)
+        else:
+            bars.update(task, completed=event.step)
+
+    def _drawn(self) -> tuple[Progress, TaskID]:
+        if self._bars is None or self._task is None:
             # imported here: rich costs a tenth of a second that a pipe does not need
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -40,42 +75,18 @@ class Talk:
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
+                # paths on standard output must not be caught and drawn on standard error
+                redirect_stdout=False,
+                redirect_stderr=False,
             )
+            self._task = self._bars.add_task("", total=None)
             self._bars.start()
-        return self
+        return self._bars, self._task
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _rest(self) -> None:
         if self._bars is not None:
             self._bars.stop()
-            self._bars = None
-
-    def say(self, sentence: str) -> None:
-        """One line on standard error."""
-        if self._bars is not None:
-            self._bars.console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-        else:
-            print(sentence, file=sys.stderr, flush=True)
-
-    def begin(self, doing: str) -> None:
-        """Name the work whose events come next."""
-        self._doing = doing if len(doing) <= _WIDEST else doing[: _WIDEST - 1] + "…"
-
-    def listen(self, event: Event) -> None:
-        """Show an event of a session."""
-        from foleyd.daemon.job import Loading
-
-        if self._bars is None:
-            return
-        if self._task is None:
-            self._task = self._bars.add_task("", total=None)
-        if isinstance(event, Loading):
-            self._bars.reset(self._task, description=f"loading {event.title}", total=None)
-        elif event.step == 1:
-            self._bars.reset(self._task, description=self._doing, total=event.steps, completed=1)
-        else:
-            self._bars.update(self._task, completed=event.step)
+            self._bars = self._task = None
 
 
 class Interrupts:

@@ -72,8 +72,7 @@ class Session:
     `takes`: where takes are found and kept, None to render everything anew and keep nothing. `device`,
     `precision`, `runtime`, `threads`: as for :func:`foleyd.engines.base.load`; a precision or runtime that
     is given pins it, so that takes made otherwise do not serve. `listen` is called with every
-    :class:`Event`. `talk` lets the worker's libraries write to standard error. `sellable` refuses models
-    whose sounds may not be sold.
+    :class:`Event`. `sellable` refuses models whose sounds may not be sold.
     """
 
     def __init__(
@@ -86,7 +85,6 @@ class Session:
         threads: int | None = None,
         listen: Callable[[Event], None] = _silent,
         sellable: bool = False,
-        talk: bool = False,
     ) -> None:
         self._takes = takes
         self._device = device
@@ -95,7 +93,7 @@ class Session:
         self._threads = threads
         self._listen = listen
         self._sellable = sellable
-        self._worker = Worker(talk=talk)
+        self._worker = Worker()
         self._models: dict[tuple[str, str], tuple[Entry, Capabilities]] = {}
         self._loaded: Path | None = None
         self._interrupted = False

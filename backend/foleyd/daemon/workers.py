@@ -51,13 +51,11 @@ class Worker:
     others).
 
     The process starts with :meth:`load` and ends with :meth:`close`; the object is a context manager that
-    closes. ``talk=True`` lets what libraries print reach our standard error, else only its last lines are
-    kept, for the note on an error.
+    closes. Of what libraries print in it only the last lines are kept, for the note on an error.
     """
 
-    def __init__(self, *, command: Sequence[str] | None = None, talk: bool = False) -> None:
+    def __init__(self, *, command: Sequence[str] | None = None) -> None:
         self._command = tuple(command or COMMAND)
-        self._talk = talk
         self._process: subprocess.Popen[bytes] | None = None
         self._inbox: queue.SimpleQueue[frames.Reply | _Closed | _Interrupt] = queue.SimpleQueue()
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -195,7 +193,7 @@ class Worker:
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=None if self._talk else subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env={**os.environ, **_SURROUNDINGS},
                 **group,
             )
@@ -206,11 +204,11 @@ class Worker:
         if self._interrupted:
             self._inbox.put(_Interrupt())
         self._tail.clear()
-        readers = [threading.Thread(target=self._receive, args=(process.stdout, self._inbox), daemon=True)]
-        if process.stderr is not None:
-            readers.append(threading.Thread(target=self._keep_tail, args=(process.stderr,), daemon=True))
-        self._threads = readers
-        for thread in readers:
+        self._threads = [
+            threading.Thread(target=self._receive, args=(process.stdout, self._inbox), daemon=True),
+            threading.Thread(target=self._keep_tail, args=(process.stderr,), daemon=True),
+        ]
+        for thread in self._threads:
             thread.start()
         return process
 

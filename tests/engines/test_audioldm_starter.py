@@ -2,6 +2,7 @@
 pipeline's.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ FOLDER = Path(foleyd.__file__).parent / "starter" / "model"
 class PassThrough(nn.Module):
     """A vocoder for the reference pipeline that hands the log-mel on, one number a sample."""
 
+    device = torch.device("cpu")
+    dtype = torch.float32
+
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.config = config
@@ -44,7 +48,7 @@ def engine() -> Iterator[AudioLDM]:
 @pytest.fixture(scope="module")
 def pipeline(engine: AudioLDM) -> Any:
     config = engine.networks.vocode.vocoder.config  # type: ignore[attr-defined]
-    scheduler = diffusers.SchedulerMixin.load_config(FOLDER / "scheduler")
+    scheduler = json.loads((FOLDER / "scheduler" / "scheduler_config.json").read_text())
     return reference.quiet(
         diffusers.AudioLDMPipeline(
             vae=diffusers.AutoencoderKL.from_pretrained(

@@ -52,7 +52,7 @@ LENGTHS = ((64, 24, 0.74), (128, 12, 0.13), (32, 48, 0.13))
 """(latent frames, batch, share of steps): 2.56 s, 5.12 s and 1.28 s."""
 DROPPED = 0.1
 """Share of conditions replaced by the embedding of no text, for classifier-free guidance."""
-DECAY = 0.999
+DECAY = 0.995
 
 
 class Conditioned(msgspec.Struct, frozen=True):

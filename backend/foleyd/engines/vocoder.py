@@ -119,8 +119,7 @@ class FrameVocoder(nn.Module):
 
     @classmethod
     def from_folder(cls, folder: Path) -> FrameVocoder:
-        """Reads what `save` wrote, as float32 in evaluation mode; raises `ModelBroken` when it does not fit.
-        """
+        """Reads what `save` wrote, as float32, ready to run; raises `ModelBroken` when it does not fit."""
         try:
             config = msgspec.json.decode((folder / "config.json").read_bytes(), type=VocoderConfig)
             vocoder = cls(config)

@@ -57,11 +57,24 @@ def demo(
             )
             for request in requests
         ]
-        clips = fill_all(session, talk, orders, output)
+        clips = [_measured(clip) for clip in fill_all(session, talk, orders, output)]
+        output.body["clips"] = clips
         if not as_json:
             for clip in clips:
                 talk.say(_told(clip))
             talk.say(f'Now try: foleyd render "{SHOWS[0].prompt}" --count 3 -o {folder}')
+
+
+def _measured(clip: Clip) -> Clip:
+    """The clip with its loudness, which a render does not take the time to measure unless it is asked for
+    one."""
+    import msgspec
+
+    from foleyd.audio import measure
+    from foleyd.audio.export import read_clip
+
+    loudness = measure.lufs(*read_clip(clip.path))
+    return msgspec.structs.replace(clip, loudness_lufs=None if loudness is None else round(loudness, 2))
 
 
 def _told(clip: Clip) -> str:

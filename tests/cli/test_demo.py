@@ -40,3 +40,5 @@ def test_the_demo_tells_programs_too(
     ran = run("demo", "-o", tmp_path, "--model", model, "--json")
     assert [clip["prompt"] for clip in ran.json["clips"]] == [show.prompt for show in demo.SHOWS]
     assert all(Path(clip["picture"]).is_file() for clip in ran.json["clips"])
+    # sine waves of three seconds and a true peak of -1 dB
+    assert all(-8.0 < clip["loudness_lufs"] < -2.0 for clip in ran.json["clips"])

@@ -136,9 +136,11 @@ def test_an_interrupt_cancels_between_two_steps_and_the_worker_goes_on(
     replies = worker.render([full])
     assert [next(replies), next(replies)] == [frames.Progress(job=1, step=step, steps=5) for step in (1, 2)]
     worker.interrupt()
-    assert next(replies) == frames.Progress(job=1, step=3, steps=5)
+    after: list[object] = []
     with pytest.raises(Cancelled):
-        next(replies)
+        after.extend(replies)
+    # the worker may have begun its third step; it waits in there, so it never reaches a fourth
+    assert after in ([], [frames.Progress(job=1, step=3, steps=5)])
     assert isinstance(outcome(worker, recipe.change(full, steps=2))[-1], frames.Done)
     assert worker.pid == before
 

@@ -20,9 +20,10 @@ from foleyd.recipe import Recipe
 class Clip(msgspec.Struct, frozen=True, kw_only=True):
     """A clip that was written. What ``--json`` prints is this, field by field.
 
-    `seconds` of sound at `rate` Hz on `channels`; `true_peak_dbtp` and `loudness_lufs` (None where it is
-    too short) of what is in the file; `kept` whether the take was there already, else `render_seconds` is
-    what it took; `notes`: a sentence for each wish of the finishing that could not be met to the letter.
+    `seconds` of sound at `rate` Hz on `channels`; `true_peak_dbtp` (None for silence) and `loudness_lufs`
+    (None unless the level is "lufs": measuring it takes longer than all else, and sounds under 0.4 s have
+    none) of what is in the file; `kept` whether the take was there already, else `render_seconds` is what
+    it took; `notes`: a sentence for each wish of the finishing that could not be met to the letter.
     """
 
     path: str

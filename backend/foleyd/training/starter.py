@@ -38,7 +38,7 @@ DESCRIPTION = {
     "auto_seconds": 2.56,
     "min_generate_seconds": 1.28,
     "steps": 20,
-    "guidance": 3.0,
+    "guidance": 3.5,
     "scheduler": "dpmpp-2m",
 }
 

@@ -28,7 +28,7 @@ class Show(NamedTuple):
     seed: int
 
 
-SHOWS: tuple[Show, ...] = (Show("a deep kick drum", 1), Show("a bright glockenspiel note", 1))
+SHOWS: tuple[Show, ...] = (Show("a deep kick drum", 2), Show("a bright glockenspiel note", 21))
 
 
 def demo(

@@ -78,10 +78,17 @@ def test_sellable_refuses_the_others(session: Open, model: str) -> None:
 
 def test_a_recipe_of_another_revision_is_not_rendered_with_this_one(session: Open, model: str) -> None:
     one = session()
-    other = recipe.make(prompt="a bell", model=model, revision="0" * 16)
+    other = recipe.make(prompt="a bell", model="starter", revision="0" * 16)
     with pytest.raises(ModelMissing, match="revision"):
         one.prepare(other)
     assert one.prepare(other, model).recipe.revision != "0" * 16
+
+
+def test_a_recipe_cannot_name_a_place_on_this_machine(session: Open, model: str) -> None:
+    one = session()
+    with pytest.raises(BadRequest, match="is no model"):
+        one.prepare(recipe.make(prompt="a bell", model=model))
+    assert one.prepare(recipe.make(prompt="a bell"), model).model.source == "folder"
 
 
 def test_a_sound_is_rendered_once(session: Open, model: str) -> None:

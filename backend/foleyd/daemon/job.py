@@ -94,7 +94,7 @@ class Session:
         self._listen = listen
         self._sellable = sellable
         self._worker = Worker()
-        self._models: dict[tuple[str, str], tuple[Entry, Capabilities]] = {}
+        self._models: dict[tuple[str, str, bool], tuple[Entry, Capabilities]] = {}
         self._loaded: Path | None = None
         self._interrupted = False
         self.device = ""
@@ -120,9 +120,10 @@ class Session:
         own model and revision, which never hold a path. Raises ModelMissing, ModelBroken, NotSellable, or
         BadRequest naming the field.
         """
-        name = (model, "") if model else (wanted.model, wanted.revision)
+        name = (model, "", True) if model else (wanted.model, wanted.revision, False)
         if name not in self._models:
-            entry = catalog.resolve(*name)
+            # A recipe may come from a file or a wire: it can name a model, never a place on this machine.
+            entry = catalog.resolve(name[0], name[1], folders=name[2])
             self._models[name] = (entry, checkpoint.read(entry.folder, entry.revision).capabilities)
         entry, capabilities = self._models[name]
         if self._sellable and not entry.sellable:

@@ -87,6 +87,21 @@ def test_a_damaged_take_is_missing_and_goes(
     assert files(tmp_path) == []
 
 
+def test_a_take_that_cannot_be_read_now_stays(
+    tmp_path: Path, full: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes = Takes(tmp_path)
+    takes.keep(full, identity(full), SAMPLES)
+
+    def refuse(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        assert takes.find(full) is None
+    assert takes.find(full) is not None
+
+
 def test_one_wrong_bit_is_noticed(tmp_path: Path, full: Recipe) -> None:
     takes = Takes(tmp_path)
     takes.keep(full, identity(full), SAMPLES)

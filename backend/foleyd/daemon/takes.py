@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import shutil
 import tempfile
@@ -116,9 +117,15 @@ def digest(samples: NDArray[np.float32]) -> str:
 
 def _read(folder: Path) -> Take | None:
     try:
-        identity = msgspec.json.decode((folder / IDENTITY).read_bytes(), type=Identity)
-        samples, rate = soundfile.read(folder / SOUND, dtype="float32")
-    except (OSError, msgspec.MsgspecError, soundfile.LibsndfileError):
+        described, sound = (folder / IDENTITY).read_bytes(), (folder / SOUND).read_bytes()
+    except FileNotFoundError:
+        described = sound = b""
+    except OSError:
+        return None  # not to be read now is no sign of damage
+    try:
+        identity = msgspec.json.decode(described, type=Identity)
+        samples, rate = soundfile.read(io.BytesIO(sound), dtype="float32")
+    except (msgspec.MsgspecError, soundfile.LibsndfileError):
         samples, rate, identity = np.zeros(0, np.float32), 0, None
     if identity is None or rate != identity.rate or digest(samples) != identity.sha256:
         shutil.rmtree(folder, ignore_errors=True)

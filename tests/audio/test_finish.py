@@ -182,6 +182,15 @@ def test_silence_is_a_failure_unless_asked_for() -> None:
     assert not clip.samples.any()
 
 
+def test_a_sound_that_begins_after_the_seconds_asked_for_is_a_failure() -> None:
+    late = np.zeros(2 * MODEL_RATE, dtype=np.float32)
+    late[MODEL_RATE:] = np.sin(np.arange(MODEL_RATE) / 5)
+    with pytest.raises(RenderFailed, match="more seconds") as failure:
+        finish(late, MODEL_RATE, asked(seconds=0.5, trim=False))
+    assert failure.value.reason == "silence"
+    assert finish(late, MODEL_RATE, asked(seconds=0.5)).samples.any()
+
+
 def test_numbers_at_the_edge_of_float_stay_numbers() -> None:
     almost_nothing = finish(np.full(MODEL_RATE, 1e-30), MODEL_RATE, asked(), check_silence=False)
     assert measure.peak(almost_nothing.samples) < 1e-20

@@ -109,6 +109,12 @@ def finish(
     else:
         wanted = round(float(recipe.seconds) * rate)
     cut = whole[:, first : first + wanted]
+    if check_silence and measure.is_silent(cut):
+        raise RenderFailed(
+            "the sound begins after the seconds asked for: ask for more seconds, leave trim on, or try "
+            "another seed.",
+            reason="silence",
+        )
     fade_in, fade_out = _fades(cut, rate, recipe)
     cut = np.concatenate([cut[:, :fade_in] * _rise(fade_in), cut[:, fade_in:]], axis=1)
     wide = _laid_out(cut, rate, recipe.width)

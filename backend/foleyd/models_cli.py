@@ -57,6 +57,7 @@ def list_models(as_json: _JSON = False) -> None:
             _print_json(rows)
             return
         from rich.console import Console
+        from rich.markup import escape
         from rich.table import Table
 
         table = Table("model", "here", "size", "licence", "sell?", "title", box=None, pad_edge=False)
@@ -64,7 +65,7 @@ def list_models(as_json: _JSON = False) -> None:
             state = "broken" if entry.problem else "yes"
             sell = "yes" if entry.sellable else "no"
             size = catalog.in_words(entry.bytes)
-            table.add_row(entry.id, state, size, entry.licence, sell, entry.title)
+            table.add_row(*map(escape, (entry.id, state, size, entry.licence, sell, entry.title)))
         for name, known in away.items():
             size = f"~{catalog.in_words(known.bytes)}"
             table.add_row(name, "no", size, known.licence, "yes" if known.sellable else "no", known.title)

@@ -333,6 +333,22 @@ def test_manifest_gives_the_same_revision_as_the_content(tmp_path: Path) -> None
     assert catalog.verify(catalog.resolve(str(own))) == ()
 
 
+def test_a_folder_trained_further_in_place_is_another_revision(tmp_path: Path) -> None:
+    own = write(tmp_path / "own", small_checkpoint(5))
+    folder.write_manifest(own, folder.Manifest(folder.take_stock(own)))
+    before = catalog.resolve(str(own)).revision
+    [weights] = (own / "unet").glob("*.safetensors")
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    assert catalog.resolve(str(own)).revision != before
+
+
+def test_a_home_folder_of_nobody_is_refused_in_one_sentence() -> None:
+    with pytest.raises(BadRequest, match="home folder"):
+        catalog.resolve("~nobody-of-that-name/model")
+
+
 def test_description_is_read_and_a_broken_one_reported(tmp_path: Path) -> None:
     own = write(tmp_path / "own", small_checkpoint())
     (own / "foleyd.json").write_text('{"licence": "CC0-1.0", "sellable": true, "title": "Mine", "steps": 8}')

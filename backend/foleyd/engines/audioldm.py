@@ -250,7 +250,9 @@ def load_engine(
     about = checkpoint.read(folder, revision)
     machine = open_runtime(runtime, device, precision, threads)
     with _loading(folder):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            folder / "tokenizer", local_files_only=True, trust_remote_code=False
+        )
         tower = _transformer(transformers.ClapTextModelWithProjection, folder / "text_encoder")
         # positions count from one past the padding token
         longest = tower.config.max_position_embeddings - tower.config.pad_token_id - 1

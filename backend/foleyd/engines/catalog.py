@@ -93,7 +93,12 @@ def resolve(model: str, revision: str = "", *, folders: bool = True) -> Entry:
         own = name.removeprefix(FOLDER_PREFIX)
         raise ModelMissing(f"This sound came from a model folder named {own!r}: give its path with --model.")
     elif folders and _is_path(name):
-        entry = _own(Path(name).expanduser())
+        try:
+            entry = _own(Path(name).expanduser())
+        except RuntimeError as error:
+            raise BadRequest(
+                f"{name!r} names a home folder that is not here: give the folder's path."
+            ) from error
     else:
         raise BadRequest(f"{name!r} is no model: give 'starter' or a hub name such as {next(iter(KNOWN))!r}.")
     if entry.problem:
@@ -232,7 +237,7 @@ def _describe(folder: Path, source: str, name: str, commit: str) -> Entry:
         about = layout.read_description(folder)
         files = _check(folder, name)
         size = sum((folder / file).stat().st_size for file in files)
-        revision = commit or _content_revision(folder, files)
+        revision = commit or _content_revision(folder, files, source)
     except ModelBroken as error:
         problem = f"{str(error).rstrip('.')}: {_remedy(source, name)}."
     return Entry(
@@ -269,8 +274,9 @@ def _check(folder: Path, name: str) -> tuple[str, ...]:
     return files
 
 
-def _content_revision(folder: Path, files: tuple[str, ...]) -> str:
-    manifest = layout.read_manifest(folder)
+def _content_revision(folder: Path, files: tuple[str, ...], source: str) -> str:
+    # A user's own folder may be trained further in place: what a manifest once said of it proves nothing.
+    manifest = None if source == "folder" else layout.read_manifest(folder)
     if manifest is not None:
         return layout.content_revision(manifest.files)
     # Reading gigabytes at every render would be felt: the hash is kept until a size or a time of change

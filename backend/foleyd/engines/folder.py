@@ -144,7 +144,7 @@ def check_index(text: bytes, where: str) -> None:
     of."""
     try:
         index = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         index = None
     if not isinstance(index, dict):
         raise ModelBroken(f"{where} has a {INDEX} that is not a JSON object.")

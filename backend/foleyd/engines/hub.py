@@ -313,7 +313,9 @@ def _wanted(sibling: RepoSibling, place: str) -> Wanted:
 def _licence(info: ModelInfo) -> str:
     stated = info.card_data.get("license") if info.card_data is not None else None
     tagged = (tag.removeprefix("license:") for tag in info.tags or () if tag.startswith("license:"))
-    return stated if isinstance(stated, str) and stated else next(tagged, "")
+    licence = stated if isinstance(stated, str) and stated else next(tagged, "")
+    # It goes into tables and into every clip: a name, not whatever a stranger wrote.
+    return licence if re.fullmatch(r"[\w.+-]{1,64}", licence) else ""
 
 
 def _url(model: str, commit: str, name: str, place: str) -> str:

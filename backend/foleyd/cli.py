@@ -21,7 +21,7 @@ from foleyd import __version__
 from foleyd.errors import Cancelled, FoleydError
 
 DEBUG = "FOLEYD_DEBUG"
-"""Environment variable: set, errors come with their traceback, and the worker's libraries may print."""
+"""Environment variable: set, errors come with their traceback."""
 
 
 class Command(NamedTuple):

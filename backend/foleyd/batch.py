@@ -17,6 +17,7 @@ import msgspec
 
 from foleyd import options, recipe
 from foleyd.audio.atomic import replacing
+from foleyd.audio.export import read_meta
 from foleyd.daemon.clips import held
 from foleyd.daemon.job import Session
 from foleyd.destination import SUFFIXES, clip_name, format_for, format_named, ready_folder
@@ -122,6 +123,8 @@ def plan(
                 if other != row.line:
                     whose = f"line {other} writes" if other else "the report is"
                     raise BadRequest(f"{whose} {name} too: give this row a 'file' of its own.")
+            if path.exists() and name not in sums and not _is_clip(path):
+                raise BadRequest(f"{path} is there and no clip of foleyd's: move it, or give another 'file'.")
             order = Order(request=request, path=path, subtype=kind.subtype, picture=picture)
             planned.append(Planned(row, order, _is_unchanged(order, sums.get(name))))
     for parent in sorted({folder, *(one.order.path.parent for one in planned)}):
@@ -241,6 +244,15 @@ def _is_unchanged(order: Order, known: str | None) -> bool:
     if held(order.path, order.request.recipe, order.subtype) is None:
         return False
     return known in (None, "", _sha256(order.path))
+
+
+def _is_clip(path: Path) -> bool:
+    """Whether foleyd made the file; what somebody else made is never written over."""
+    try:
+        read_meta(path)
+    except BadRequest:
+        return False
+    return True
 
 
 def _sums(report: Path) -> dict[str, str]:

@@ -30,8 +30,8 @@ Examples:
   foleyd render --batch sounds.csv -o sounds/
 
 \b
-Seeds: clip k of a prompt (from 0) has seed S + k. S is --seed or, without it, drawn for each
-prompt. The seed is told with every clip and is part of its file name.
+Seeds: clip k of a prompt (from 0) has seed S + k. S is --seed, else with --from the clip's own,
+else drawn for each prompt. The seed is told with every clip and is part of its file name.
 
 \b
 Files: the file that -o FILE names is replaced. In a folder no other clip is overwritten: where
@@ -130,6 +130,8 @@ def render(
         from foleyd.daemon.takes import Takes
         from foleyd.talk import Talk
 
+        if origin is not None and precision is None:
+            precision = _precision_of(origin)
         with (
             Talk() as talk,
             Session(
@@ -158,6 +160,14 @@ def _one_way_in(prompts: list[str] | None, origin: Path | None, batch: Path | No
         )
     if not 1 <= count * max(1, len(prompts or [])) <= MOST_CLIPS:
         raise BadRequest(f"count is {count}: give 1 or more, for at most {MOST_CLIPS} clips in all.")
+
+
+def _precision_of(origin: Path) -> str | None:
+    """What a clip was computed in, so that it comes out the same again; None where it does not say."""
+    from foleyd.audio.export import read_meta
+
+    found = read_meta(origin).made.get("precision")
+    return found if isinstance(found, str) and found else None
 
 
 def _wanted(

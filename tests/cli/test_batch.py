@@ -142,6 +142,18 @@ def test_a_bad_row_stops_the_batch_before_anything_is_rendered(
     assert list(tmp_path.iterdir()) == [tmp_path / name]
 
 
+def test_a_file_that_foleyd_did_not_make_is_never_written_over(run: Run, model: str, tmp_path: Path) -> None:
+    source, folder = tmp_path / "sounds.csv", tmp_path / "made"
+    source.write_text("prompt,file\na bell,mine.wav\n", encoding="utf-8")
+    folder.mkdir()
+    (folder / "mine.wav").write_bytes(b"a recording that exists once")
+    ran = run("render", "--batch", source, "--model", model, "-o", folder)
+    assert ran.status == 2
+    assert "line 2" in ran.err
+    assert "mine.wav" in ran.err
+    assert (folder / "mine.wav").read_bytes() == b"a recording that exists once"
+
+
 def test_a_row_that_fails_does_not_stop_the_others(
     run: Run, model: str, tmp_path: Path, fault: Fault
 ) -> None:

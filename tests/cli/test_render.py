@@ -97,6 +97,26 @@ def test_from_a_clip_gives_the_same_samples_when_nothing_is_kept(
     assert (tmp_path / "first.wav").read_bytes() == (tmp_path / "second.wav").read_bytes()
 
 
+def test_from_a_clip_computes_in_what_the_clip_was_computed_in(
+    run: Run, model: str, tmp_path: Path, own_home: Path
+) -> None:
+    how = ("--model", model, "--format", "wav32f")
+    first = run(
+        "render", "a bell", "--seconds", 0.5, "-o", tmp_path / "a.wav", "--precision", "bfloat16", *how
+    )
+    assert first.status == 0, first.err
+    shutil.rmtree(own_home / "takes")
+    assert run("render", "--from", tmp_path / "a.wav", "-o", tmp_path / "b.wav", *how).status == 0
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+    assert (
+        run(
+            "render", "--from", tmp_path / "a.wav", "-o", tmp_path / "c.wav", "--precision", "float32", *how
+        ).status
+        == 0
+    )
+    assert (tmp_path / "a.wav").read_bytes() != (tmp_path / "c.wav").read_bytes()
+
+
 def test_a_folder_is_never_written_over(
     run: Run, model: str, tmp_path: Path, fault: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

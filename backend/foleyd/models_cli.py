@@ -28,7 +28,12 @@ app = typer.Typer(
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _MODEL = Annotated[str, typer.Argument(metavar="MODEL", help="'starter', 'owner/name', or a folder's path.")]
-_REVISION = Annotated[str, typer.Option("--revision", help="A commit (pull: a branch too); else the newest.")]
+_HERE = Annotated[
+    str, typer.Option("--revision", help="A commit, or its first 7 digits; else the one pulled last.")
+]
+_THERE = Annotated[str, typer.Option("--revision", help="A commit or a branch; else the newest.")]
+_GONE = Annotated[str, typer.Option("--revision", help="A commit; else every revision of the model.")]
+_STORED = Annotated[str, typer.Argument(metavar="MODEL", help="'owner/name' of a model that was pulled.")]
 _YES = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -78,7 +83,7 @@ def list_models(as_json: _JSON = False) -> None:
 @app.command("show", epilog="Example: foleyd models show starter --verify")
 def show_model(
     model: _MODEL,
-    revision: _REVISION = "",
+    revision: _HERE = "",
     verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare its hash.")] = False,
     as_json: _JSON = False,
 ) -> None:
@@ -113,7 +118,7 @@ def show_model(
 @app.command("pull", epilog="Example: foleyd models pull cvssp/audioldm-s-full-v2")
 def pull_model(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The hub's 'owner/name'.")],
-    revision: _REVISION = "",
+    revision: _THERE = "",
     yes: _YES = False,
     offline: Annotated[
         bool, typer.Option("--offline", help="Touch no network (also: FOLEYD_OFFLINE=1 or HF_HUB_OFFLINE=1).")
@@ -145,7 +150,7 @@ def pull_model(
 
 
 @app.command("remove", epilog="Example: foleyd models remove cvssp/audioldm-s-full-v2 --yes")
-def remove_model(model: _MODEL, revision: _REVISION = "", yes: _YES = False, as_json: _JSON = False) -> None:
+def remove_model(model: _STORED, revision: _GONE = "", yes: _YES = False, as_json: _JSON = False) -> None:
     """Delete a pulled model from this machine; the starter and your own folders stay."""
     from foleyd.engines import catalog
 

@@ -56,8 +56,12 @@ def starter(
     ],
     output: Annotated[Path, typer.Option(help="Folder for the finished model.")],
     steps: Annotated[
-        int, typer.Option(min=1, help="Training steps of the denoiser; the other parts follow in proportion.")
-    ] = 2600,
+        int,
+        typer.Option(
+            min=1,
+            help="Training steps of the denoiser; fewer than the default shorten the other parts alike.",
+        ),
+    ] = 2500,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = os.cpu_count() or 1,
 ) -> None:
     """Train the starter model again from the packages fluid-soundfont-gm and sonic-pi-samples.
@@ -72,7 +76,8 @@ def starter(
     from foleyd.training import starter as making
 
     whole = making.Plan()
-    share = steps / whole.denoiser_steps
+    # More steps go to the denoiser alone: its latents belong to the autoencoder as it was trained before.
+    share = min(1.0, steps / whole.denoiser_steps)
     plan = making.Plan(
         denoiser_steps=steps,
         autoencoder_steps=max(1, round(whole.autoencoder_steps * share)),

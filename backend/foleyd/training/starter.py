@@ -48,9 +48,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     starter."""
 
     autoencoder_steps: int = 2400
-    text_steps: int = 600
-    vocoder_steps: int = 1500
-    denoiser_steps: int = 2600
+    text_steps: int = 450
+    vocoder_steps: int = 1100
+    denoiser_steps: int = 2500
     procedural_each: int = 130
     captions_each: int = 6
     seed: int = 1

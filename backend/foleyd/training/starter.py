@@ -145,7 +145,7 @@ def train(folder: Path, output: Path, plan: Plan, log: Log, figures: dict[str, f
         sorted(set(captions)), folder, plan.text_steps, log
     )
 
-    sounder = vocoder.train(waves, mels, vae, folder, plan.vocoder_steps, log)
+    sounder = vocoder.train(waves[~unheard], mels[~unheard], vae, folder, plan.vocoder_steps, log)
     measured["vocoder_held_out_nats"] = vocoder.resynthesis_error(sounder, mels[unheard])
 
     embedded = work.array("captions", lambda: text.embed_all(tower, tokenizer, captions))

@@ -10,7 +10,8 @@ import msgspec
 
 from foleyd.daemon import clips
 from foleyd.daemon.clips import Clip
-from foleyd.daemon.job import Request, Session
+from foleyd.daemon.job import Session
+from foleyd.daemon.models import Request
 from foleyd.errors import Cancelled, RenderFailed
 from foleyd.output import Output
 from foleyd.talk import Interrupts, Talk

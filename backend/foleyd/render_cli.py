@@ -14,7 +14,8 @@ from foleyd.errors import BadRequest, ModelMissing
 from foleyd.output import Output
 
 if TYPE_CHECKING:
-    from foleyd.daemon.job import Request, Session
+    from foleyd.daemon.job import Session
+    from foleyd.daemon.models import Request
     from foleyd.orders import Order
     from foleyd.recipe import Recipe
 

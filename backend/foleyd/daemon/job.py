@@ -10,22 +10,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import msgspec
 import numpy as np
 
 from foleyd import recipe
 from foleyd.daemon import frames
+from foleyd.daemon.models import Models, Request
 from foleyd.daemon.takes import Identity, Take, Takes, digest
 from foleyd.daemon.workers import Worker
-from foleyd.engines import catalog, checkpoint
-from foleyd.engines.base import Capabilities
-from foleyd.errors import BadRequest, Cancelled, NotSellable, RenderFailed
+from foleyd.errors import Cancelled, RenderFailed
 from foleyd.recipe import Recipe
-
-if TYPE_CHECKING:
-    from foleyd.engines.catalog import Entry
 
 
 class Loading(msgspec.Struct, frozen=True):
@@ -42,14 +38,6 @@ class Stepped(msgspec.Struct, frozen=True):
 
 
 Event = Loading | Stepped
-
-
-class Request(msgspec.Struct, frozen=True):
-    """A recipe with nothing left open, and the model on this disk that will render it."""
-
-    recipe: Recipe
-    model: Entry
-    capabilities: Capabilities
 
 
 class Sound(msgspec.Struct, frozen=True):
@@ -92,9 +80,8 @@ class Session:
         self._runtime = runtime
         self._threads = threads
         self._listen = listen
-        self._sellable = sellable
         self._worker = Worker()
-        self._models: dict[tuple[str, str, bool], tuple[Entry, Capabilities]] = {}
+        self._models = Models(sellable=sellable)
         self._loaded: Path | None = None
         self._interrupted = False
         self.device = ""
@@ -114,27 +101,8 @@ class Session:
         return self._worker.pid
 
     def prepare(self, wanted: Recipe, model: str = "") -> Request:
-        """Resolve `wanted` against its model and check that the model can do it; renders nothing.
-
-        `model` is what the user called the model, a path where it is a folder; it goes before the recipe's
-        own model and revision, which never hold a path. Raises ModelMissing, ModelBroken, NotSellable, or
-        BadRequest naming the field.
-        """
-        name = (model, "", True) if model else (wanted.model, wanted.revision, False)
-        if name not in self._models:
-            # A recipe may come from a file or a wire: it can name a model, never a place on this machine.
-            entry = catalog.resolve(name[0], name[1], folders=name[2])
-            self._models[name] = (entry, checkpoint.read(entry.folder, entry.revision).capabilities)
-        entry, capabilities = self._models[name]
-        if self._sellable and not entry.sellable:
-            raise NotSellable(
-                f"Sounds of {entry.title or entry.id} may not be sold (its licence is {entry.licence}): "
-                "use a model that 'foleyd models list' shows as sellable, or leave --sellable out."
-            )
-        named = recipe.change(wanted, model=entry.id, revision=entry.revision)
-        full = recipe.resolve(named, capabilities)
-        _check(full, capabilities, entry)
-        return Request(full, entry, capabilities)
+        """As :meth:`foleyd.daemon.models.Models.prepare`."""
+        return self._models.prepare(wanted, model)
 
     def sound(self, request: Request, *, check_silence: bool = True) -> Sound:
         """The take of a request: a kept one where there is one, else rendered (batch of one) and kept.
@@ -170,26 +138,8 @@ class Session:
                 audio = reply
         if audio is None:
             raise RenderFailed("The worker finished without a sound: try again.", "error")
-        take = self._keep(request.recipe, audio)
+        take = keep(self._takes, request.recipe, audio)
         return Sound(request, take, kept=False, seconds=time.monotonic() - began)
-
-    def _keep(self, made: Recipe, audio: frames.Audio) -> Take:
-        samples = np.frombuffer(audio.samples, dtype="<f4")
-        identity = Identity(
-            take_id=audio.take_id,
-            recipe=recipe.to_json(made),
-            seed=audio.seed,
-            bucket=audio.bucket,
-            runtime=audio.runtime,
-            precision=audio.precision,
-            threads=audio.threads,
-            rate=audio.rate,
-            frames=len(samples),
-            sha256=digest(samples),
-        )
-        if self._takes is None:
-            return Take(identity=identity, samples=samples)
-        return self._takes.keep(made, identity, samples)
 
     def interrupt(self) -> None:
         """Stop at the next chance: between two steps, or before the next sound. Safe in a signal handler."""
@@ -211,16 +161,21 @@ class Session:
         self._loaded = None
 
 
-def _check(wanted: Recipe, capabilities: Capabilities, entry: Entry) -> None:
-    name = entry.title or entry.id
-    if wanted.operation not in capabilities.operations:
-        raise BadRequest(
-            f"operation is '{wanted.operation}': {name} does {', '.join(capabilities.operations)}."
-        )
-    if wanted.scheduler not in capabilities.schedulers:
-        raise BadRequest(
-            f"scheduler is '{wanted.scheduler}': {name} takes {', '.join(capabilities.schedulers)}."
-        )
-    low, high = capabilities.seconds
-    if wanted.seconds != "auto" and not low <= wanted.seconds <= high:
-        raise BadRequest(f"seconds is {wanted.seconds:g}: {name} makes {low:g} to {high:g} s.")
+def keep(takes: Takes | None, made: Recipe, audio: frames.Audio) -> Take:
+    """What a worker sent, as a take; kept in `takes` where there is such a store. Raises DiskFull."""
+    samples = np.frombuffer(audio.samples, dtype="<f4")
+    identity = Identity(
+        take_id=audio.take_id,
+        recipe=recipe.to_json(made),
+        seed=audio.seed,
+        bucket=audio.bucket,
+        runtime=audio.runtime,
+        precision=audio.precision,
+        threads=audio.threads,
+        rate=audio.rate,
+        frames=len(samples),
+        sha256=digest(samples),
+    )
+    if takes is None:
+        return Take(identity=identity, samples=samples)
+    return takes.keep(made, identity, samples)

@@ -1,0 +1,77 @@
+"""From what a user asked for to what a worker is told: the recipe filled in, and the model on this disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from foleyd import recipe
+from foleyd.engines import catalog, checkpoint
+from foleyd.engines.base import Capabilities
+from foleyd.errors import BadRequest, NotSellable
+from foleyd.recipe import Recipe
+
+if TYPE_CHECKING:
+    from foleyd.engines.catalog import Entry
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A recipe with nothing left open, and the model on this disk that will render it."""
+
+    recipe: Recipe
+    model: Entry
+    capabilities: Capabilities
+
+
+class Models:
+    """The models that recipes name, each looked up once. `sellable` refuses those whose sounds may not be
+    sold."""
+
+    def __init__(self, *, sellable: bool = False) -> None:
+        self._sellable = sellable
+        self._known: dict[tuple[str, str, bool], tuple[Entry, Capabilities]] = {}
+
+    def find(self, name: str, revision: str = "", *, folders: bool = False) -> tuple[Entry, Capabilities]:
+        """A model and what it can do. Raises ModelMissing, ModelBroken, NotSellable."""
+        key = (name, revision, folders)
+        if key not in self._known:
+            entry = catalog.resolve(name, revision, folders=folders)
+            self._known[key] = (entry, checkpoint.read(entry.folder, entry.revision).capabilities)
+        entry, capabilities = self._known[key]
+        if self._sellable and not entry.sellable:
+            raise NotSellable(
+                f"Sounds of {entry.title or entry.id} may not be sold (its licence is {entry.licence}): "
+                "use a model that 'foleyd models list' shows as sellable, or leave --sellable out."
+            )
+        return entry, capabilities
+
+    def prepare(self, wanted: Recipe, model: str = "") -> Request:
+        """Resolve `wanted` against its model and check that the model can do it; renders nothing.
+
+        `model` is what the user at this machine called the model, a path where it is a folder; it goes before
+        the recipe's own model and revision, which may come from a file or a wire and never hold a path.
+        Raises ModelMissing, ModelBroken, NotSellable, or BadRequest naming the field.
+        """
+        entry, capabilities = (
+            self.find(model, folders=True) if model else self.find(wanted.model, wanted.revision)
+        )
+        named = recipe.change(wanted, model=entry.id, revision=entry.revision)
+        full = recipe.resolve(named, capabilities)
+        _check(full, capabilities, entry)
+        return Request(full, entry, capabilities)
+
+
+def _check(wanted: Recipe, capabilities: Capabilities, entry: Entry) -> None:
+    name = entry.title or entry.id
+    if wanted.operation not in capabilities.operations:
+        raise BadRequest(
+            f"operation is '{wanted.operation}': {name} does {', '.join(capabilities.operations)}."
+        )
+    if wanted.scheduler not in capabilities.schedulers:
+        raise BadRequest(
+            f"scheduler is '{wanted.scheduler}': {name} takes {', '.join(capabilities.schedulers)}."
+        )
+    low, high = capabilities.seconds
+    if wanted.seconds != "auto" and not low <= wanted.seconds <= high:
+        raise BadRequest(f"seconds is {wanted.seconds:g}: {name} makes {low:g} to {high:g} s.")

@@ -12,12 +12,21 @@ from typing import ClassVar, Literal, get_args
 FailureReason = Literal["nan", "inf", "silence", "memory", "error"]
 """Why a render came to nothing; see :class:`RenderFailed`."""
 
+DeathReason = Literal["signal", "memory", "exit"]
+"""How a worker ended; see :class:`WorkerDied`."""
+
 
 class FoleydError(Exception):
-    """Base of everything that foleyd reports to a user on purpose."""
+    """Base of everything that foleyd reports to a user on purpose.
 
-    code: ClassVar[str] = "error"
+    ``retry_after_s``: seconds after which the same request may succeed; ``eta_s``: seconds it would have
+    needed. None where there is no telling.
+    """
+
+    code: str = "error"
     exit_status: ClassVar[int] = 1
+    retry_after_s: float | None = None
+    eta_s: float | None = None
 
 
 class BadRequest(FoleydError):
@@ -76,9 +85,27 @@ class Cancelled(FoleydError):
 
 
 class WorkerDied(FoleydError):
-    """The process that held the model ended before its work did."""
+    """The process that held the model ended before its work did.
+
+    ``reason`` is one of ``signal``, ``memory`` (the system is known to have run out of it), ``exit`` (it
+    ended by itself, or was never there).
+    """
 
     code = "worker_died"
+    reason: DeathReason
+
+    def __init__(self, message: str, reason: DeathReason = "exit") -> None:
+        super().__init__(message, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class WorkerDown(FoleydError):
+    """The worker died too often in a row and is not started again by itself."""
+
+    code = "worker_down"
 
 
 class DiskFull(FoleydError):
@@ -91,3 +118,68 @@ class Offline(FoleydError):
     """The network was needed and is switched off or out of reach."""
 
     code = "offline"
+
+
+class Busy(FoleydError):
+    """The queue has no place for the job. ``retry_after_s``: seconds after which one is expected."""
+
+    code = "busy"
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message, retry_after_s)
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class TooSlow(FoleydError):
+    """The job cannot be there in the time it was given; the sentence says what could. ``eta_s``: seconds it
+    would need, None where that is not known."""
+
+    code = "too_slow"
+
+    def __init__(self, message: str, eta_s: float | None = None) -> None:
+        super().__init__(message, eta_s)
+        self.eta_s = eta_s
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class NoDaemon(FoleydError):
+    """No daemon answers; the sentence names the command that starts one."""
+
+    code = "no_daemon"
+
+
+class JobLost(FoleydError):
+    """The daemon was restarted, or has forgotten, and no longer knows the job."""
+
+    code = "job_lost"
+
+
+class LibraryHeld(FoleydError):
+    """Another process has the library open; the sentence names it."""
+
+    code = "library_held"
+
+
+def from_code(
+    code: str, message: str, *, retry_after_s: float | None = None, eta_s: float | None = None
+) -> FoleydError:
+    """The error that a reply with `code` stands for; a code that is new here makes a FoleydError that
+    carries it."""
+    error = _kinds(FoleydError).get(code, FoleydError)(message)
+    error.code = code
+    error.retry_after_s, error.eta_s = retry_after_s, eta_s
+    return error
+
+
+def _kinds(base: type[FoleydError]) -> dict[str, type[FoleydError]]:
+    """The classes below `base` by their codes; those without a code of their own are left out."""
+    found: dict[str, type[FoleydError]] = {}
+    for kind in base.__subclasses__():
+        own = {kind.code: kind} if kind.code != base.code else {}
+        found = {**_kinds(kind), **found, **own}
+    return found

@@ -1,0 +1,206 @@
+"""The table of commands: every request that the daemon takes, where, what answers it, and its OSC form.
+
+:data:`COMMANDS` is the one source for dispatch, for the checks of what a request holds (its struct in
+:mod:`foleyd.messages`) and for the tables of ``bridge/PROTOCOL.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from foleyd import messages as m
+from foleyd.errors import BadRequest
+from foleyd.messages import Message, RenderRequest
+
+PROTOCOL = "1.0"
+"""Version of the protocol, apart from that of the package: the first number changes when an old client
+breaks."""
+
+SHELL_PORT, CONTROL_PORT, EVENTS_PORT, OSC_PORT = 17131, 17132, 17133, 17130
+Channel = Literal["shell", "control"]
+
+
+class Argument(msgspec.Struct, frozen=True):
+    """A positional argument of an OSC message: its name, its type tag (i also takes a whole f), its
+    meaning."""
+
+    name: str
+    tag: Literal["i", "s", "f"]
+    about: str
+    optional: bool = False
+    repeated: bool = False
+
+
+class OscForm(msgspec.Struct, frozen=True):
+    """How a command looks in OSC. `pairs`: whether names and values follow the positional arguments;
+    `replies`: what comes back."""
+
+    address: str
+    arguments: tuple[Argument, ...] = ()
+    pairs: bool = False
+    replies: tuple[str, ...] = ()
+    about: str = ""
+
+
+class Command(msgspec.Struct, frozen=True):
+    """One command: its structs, where ZeroMQ takes it (empty: nowhere), its OSC form (None: it has none)."""
+
+    name: str
+    request: type[Message]
+    reply: type[Message]
+    channels: tuple[Channel, ...]
+    about: str
+    osc: OscForm | None = None
+
+
+_ID = Argument("id", "i", "The job; -1 lets the daemon choose. Replies carry the same id.")
+_ROWS: tuple[Command, ...] = (
+    Command(
+        "info", m.InfoRequest, m.InfoReply, ("shell", "control"), "Version and limits; renews the lease."
+    ),
+    Command(
+        "render",
+        m.RenderRequest,
+        m.RenderReply,
+        ("shell",),
+        "Make sounds.",
+        OscForm(
+            "/foleyd/render",
+            (_ID, Argument("prompt", "s", "What to hear, in words.")),
+            pairs=True,
+            replies=(
+                "/foleyd/queued id position eta",
+                "/foleyd/progress id step steps eta",
+                '/done "/foleyd/render" id clipID path seconds',
+                '/fail "/foleyd/render" message id code',
+            ),
+            about="Pairs: fields of a recipe and of render_request, client, reply_port. One /done a clip.",
+        ),
+    ),
+    Command(
+        "clip",
+        m.ClipRequest,
+        m.ClipReply,
+        ("shell",),
+        "A clip, or a job's result, again.",
+        OscForm(
+            "/clip/info",
+            (Argument("clipID", "s", "The id of a clip."),),
+            replies=("/clip/info clipID name seconds rate channels path", '/fail "/clip/info" message code'),
+        ),
+    ),
+    Command(
+        "library",
+        m.LibraryRequest,
+        m.LibraryReply,
+        ("shell",),
+        "Search, tag, rate, hold, import, prune.",
+        OscForm(
+            "/clip/search",
+            (Argument("text", "s", "Words to find in names, prompts and tags."),),
+            pairs=True,
+            replies=(
+                "/clip/search text number total clipID name seconds path",
+                '/done "/clip/search" text total',
+            ),
+            about="Pairs: limit, tag, favourites. One reply for each clip, then /done.",
+        ),
+    ),
+    Command("models", m.ModelsRequest, m.ModelsReply, ("shell",), "The models on this disk."),
+    Command(
+        "status",
+        m.StatusRequest,
+        m.StatusReply,
+        ("shell", "control"),
+        "Queue, worker, library, failures.",
+        OscForm(
+            "/foleyd/status",
+            replies=("/foleyd/status.reply ready phase model waiting running clips failures version",),
+        ),
+    ),
+    Command(
+        "metrics", m.MetricsRequest, m.MetricsReply, ("shell", "control"), "Figures in Prometheus' format."
+    ),
+    Command(
+        "cancel",
+        m.CancelRequest,
+        m.CancelReply,
+        ("shell", "control"),
+        "Stop jobs.",
+        OscForm(
+            "/foleyd/cancel",
+            (Argument("id", "i", "A job, or the name of a slot; -1: all of this client.", repeated=True),),
+            replies=('/done "/foleyd/cancel" id…',),
+        ),
+    ),
+    Command("shutdown", m.ShutdownRequest, m.ShutdownReply, ("control",), "End the daemon."),
+)
+COMMANDS: Mapping[str, Command] = {row.name: row for row in _ROWS}
+"""All commands by name."""
+
+OSC_ONLY: tuple[OscForm, ...] = (
+    OscForm(
+        "/foleyd/version", replies=("/foleyd/version.reply name version protocol",), about="Who are you?"
+    ),
+    OscForm(
+        "/foleyd/notify",
+        (Argument("on", "i", "1: send me the states of all jobs; 0: no more."),),
+        replies=('/done "/foleyd/notify" on', "/foleyd/job id state client slot step steps clipID"),
+        about="Until 0 is sent, or ten minutes pass without a message.",
+    ),
+    OscForm(
+        "/foleyd/sync",
+        (Argument("id", "i", "Comes back when everything before it has been looked at."),),
+        replies=("/foleyd/synced id",),
+    ),
+)
+"""OSC's own conventions, which have no counterpart in ZeroMQ."""
+
+OSC_EXTRAS = ("client", "reply_port")
+"""Names of pairs that belong to OSC itself."""
+
+
+def read(command: Command, content: object) -> Message:
+    """The request that `content` (decoded JSON) holds. Raises BadRequest naming the field."""
+    if not isinstance(content, dict):
+        raise BadRequest(
+            f"the content of {command.name}_request is no JSON object: send the fields in braces."
+        )
+    try:
+        return msgspec.convert(content, command.request, strict=True)
+    except msgspec.ValidationError as error:
+        raise BadRequest(_refusal(command.name, str(error))) from None
+    except RecursionError:
+        raise BadRequest(
+            f"the content of {command.name}_request is nested too deep: send plain fields."
+        ) from None
+
+
+def length_in_seconds(request: RenderRequest) -> float | None:
+    """The seconds that `bars` at `bpm` come to, None where the request has no bars. Raises BadRequest."""
+    if request.bars is None:
+        if request.bpm is not None:
+            raise BadRequest("bpm is given without bars: give bars too, or leave it out.")
+        return None
+    if request.bpm is None:
+        raise BadRequest("bars is given without bpm: give the tempo, or seconds instead.")
+    if not 20 <= request.bpm <= 400:
+        raise BadRequest(f"bpm is {request.bpm:g}: give 20 to 400.")
+    if "seconds" in request.recipe:
+        raise BadRequest("both seconds and bars are given: give one of them.")
+    if not 0 < request.bars <= 64:
+        raise BadRequest(f"bars is {request.bars:g}: give more than 0, at most 64.")
+    return request.bars * request.beats * 60 / request.bpm
+
+
+def _refusal(name: str, said: str) -> str:
+    """msgspec's sentence, as ours: which field, what is wrong, where to look."""
+    what, _, where = said.rpartition(" - at `$")
+    field = where.rstrip("`").lstrip(".") if what else ""
+    problem = (what or said).rstrip(".")
+    place = f"{field}: " if field else ""
+    problem = f"{place}{problem[:1].lower()}{problem[1:]}"
+    return f"{name}_request is not understood ({problem}): see bridge/PROTOCOL.md."

@@ -110,7 +110,18 @@ def free_path(
     A file for which `same` holds may be written over. `taken` holds paths that are spoken for; the one
     returned is added.
     """
-    name, number = clip_name(made), 1
+    return free_name(folder, clip_name(made), suffix, taken, same)
+
+
+def free_name(
+    folder: Path,
+    name: str,
+    suffix: str,
+    taken: set[Path],
+    same: Callable[[Path], bool] = lambda path: False,
+) -> Path:
+    """As :func:`free_path`, for a file's name without its ending."""
+    number = 1
     while True:
         path = folder / (f"{name}{suffix}" if number == 1 else f"{name}-{number}{suffix}")
         if path.resolve() not in taken and (not path.exists() or same(path)):

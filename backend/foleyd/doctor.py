@@ -203,10 +203,10 @@ def check_disk() -> Check:
     """Room where takes and models are kept."""
     from foleyd import paths
 
-    place = paths.home("takes")
+    place = paths.home("library")
     standing = next(parent for parent in (place, *place.parents) if parent.exists())
     free = shutil.disk_usage(standing).free
-    said = f"{free / 1e9:.1f} GB free for takes in {place}"
+    said = f"{free / 1e9:.1f} GB free for clips and takes in {place}"
     if not os.access(standing, os.W_OK):
         return Check(
             "disk", "failed", f"{standing} cannot be written to: set FOLEYD_HOME to a folder that can"

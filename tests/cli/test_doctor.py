@@ -29,7 +29,7 @@ def test_a_healthy_machine_passes_every_check(run: Run, model: str, own_home: Pa
     assert {line[:8].strip() for line in lines} <= {"ok", "warning", "skipped"}
     assert lines[-1].startswith("ok      self-test: 1.0 s in ")
     assert "CPU" in lines[-2]
-    assert not list(own_home.glob("takes"))
+    assert not list(own_home.glob("library"))
 
 
 def test_a_worker_that_dies_fails_the_self_test(run: Run, model: str, fault: Fault) -> None:

@@ -88,7 +88,7 @@ def test_from_a_clip_gives_the_same_samples_when_nothing_is_kept(
     how = ("--model", model, "--format", "wav32f")
     first = run("render", "a bell", "--seconds", 0.5, "-o", tmp_path / "first.wav", *how)
     assert first.status == 0, first.err
-    shutil.rmtree(own_home / "takes")
+    shutil.rmtree(own_home / "library" / "takes")
     second = run("render", "--from", tmp_path / "first.wav", "-o", tmp_path / "second.wav", "--json", *how)
     assert second.status == 0, second.err
     [clip] = second.json["clips"]
@@ -105,7 +105,7 @@ def test_from_a_clip_computes_in_what_the_clip_was_computed_in(
         "render", "a bell", "--seconds", 0.5, "-o", tmp_path / "a.wav", "--precision", "bfloat16", *how
     )
     assert first.status == 0, first.err
-    shutil.rmtree(own_home / "takes")
+    shutil.rmtree(own_home / "library" / "takes")
     assert run("render", "--from", tmp_path / "a.wav", "-o", tmp_path / "b.wav", *how).status == 0
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
     assert (

@@ -54,7 +54,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(
     assert done.stdout == ""
     assert done.stderr == "foleyd: Cancelled: 0 of 2 clips were written.\n"
     assert left(tmp_path) == []
-    assert left(own_home / "takes") == []
+    assert left(own_home / "library" / "takes") == []
 
 
 def test_ctrl_c_keeps_what_was_done_before(run: Run, model: str, tmp_path: Path, fault: Fault) -> None:
@@ -89,7 +89,7 @@ def test_a_killed_worker_is_one_sentence_with_its_signal(
     assert (ran.status, ran.out) == (1, "")
     assert ran.err.startswith("foleyd: The worker was ended by SIGKILL during a render")
     assert ran.err.count("\n") == 1
-    assert left(tmp_path) == left(own_home / "takes") == []
+    assert left(tmp_path) == left(own_home / "library" / "takes") == []
 
 
 def test_a_real_worker_that_is_killed_while_it_renders(

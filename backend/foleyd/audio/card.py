@@ -33,6 +33,8 @@ class ClipMeta(msgspec.Struct, frozen=True, kw_only=True):
     """Empty: the prompt."""
     licence: str = ""
     """The licence of the model's weights, as its entry in the catalog says it."""
+    sellable: bool | None = None
+    """Whether that licence lets people sell the sound; None in files that do not say."""
     model: str = ""
     """The model's title for people; empty: the recipe's model."""
     software: str = f"foleyd {__version__}"
@@ -62,6 +64,7 @@ class _Card(msgspec.Struct):
     clip_id: _Text = ""
     title: _Text = ""
     licence: _Text = ""
+    sellable: bool | None = None
     model: _Text = ""
     software: _Text = ""
     made: dict[_Text, _Text | int | float | bool] = {}

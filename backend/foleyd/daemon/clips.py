@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import soundfile
@@ -12,9 +13,12 @@ from foleyd import recipe
 from foleyd.audio import finish
 from foleyd.audio.card import ClipMeta
 from foleyd.audio.export import read_meta, write_clip
-from foleyd.daemon.job import Sound
+from foleyd.audio.finish import Finished
 from foleyd.errors import BadRequest
 from foleyd.recipe import Recipe
+
+if TYPE_CHECKING:
+    from foleyd.daemon.job import Sound
 
 
 class Clip(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,23 +55,21 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
 
 
-def write(sound: Sound, path: Path, subtype: str, *, picture: bool = False) -> Clip:
-    """Finish a sound and write it to `path` (its ending says the kind of file), whole or not at all.
+def identify(sound: Sound) -> str:
+    """The id of the clip that a sound becomes."""
+    return recipe.clip_id(sound.take.identity.take_id, sound.request.recipe)
 
-    `subtype` is one of :data:`foleyd.audio.export.SUBTYPES` for it. `picture` draws waveform and
-    spectrogram beside it, in a PNG of the same name. Raises RenderFailed, BadRequest, DiskFull.
-    """
-    made = sound.request.recipe
-    take, model = sound.take.identity, sound.request.model
-    finished = finish.finish(sound.take.samples, take.rate, made)
-    clip = recipe.clip_id(take.take_id, made)
-    true_peak = round(finished.true_peak_dbtp, 2) if math.isfinite(finished.true_peak_dbtp) else None
-    loudness = None if finished.loudness_lufs is None else round(finished.loudness_lufs, 2)
+
+def finished(sound: Sound) -> tuple[Finished, ClipMeta]:
+    """A sound as its recipe wants it, and what its file says about it. Raises RenderFailed, BadRequest."""
+    made, take, model = sound.request.recipe, sound.take.identity, sound.request.model
+    done = finish.finish(sound.take.samples, take.rate, made)
     meta = ClipMeta(
         recipe=made,
         take_id=take.take_id,
-        clip_id=clip,
+        clip_id=identify(sound),
         licence=model.licence,
+        sellable=model.sellable,
         model=model.title,
         made={
             "runtime": take.runtime,
@@ -76,27 +78,43 @@ def write(sound: Sound, path: Path, subtype: str, *, picture: bool = False) -> C
             "threads": take.threads,
             "batch": 1,
         },
-        loops=finished.loops,
-        loudness_lufs=loudness,
-        true_peak_dbtp=true_peak,
+        loops=done.loops,
+        loudness_lufs=None if done.loudness_lufs is None else round(done.loudness_lufs, 2),
+        true_peak_dbtp=round(done.true_peak_dbtp, 2) if math.isfinite(done.true_peak_dbtp) else None,
     )
-    write_clip(path, finished.samples, finished.rate, meta, subtype)
+    return done, meta
+
+
+def notes(sound: Sound, done: Finished) -> tuple[str, ...]:
+    """What could not be met to the letter: wishes of the finishing, and a take that could not be kept."""
+    return (*done.notes, *filter(None, [sound.take.unkept]))
+
+
+def write(sound: Sound, path: Path, subtype: str, *, picture: bool = False) -> Clip:
+    """Finish a sound and write it to `path` (its ending says the kind of file), whole or not at all.
+
+    `subtype` is one of :data:`foleyd.audio.export.SUBTYPES` for it. `picture` draws waveform and
+    spectrogram beside it, in a PNG of the same name. Raises RenderFailed, BadRequest, DiskFull.
+    """
+    made, take, model = sound.request.recipe, sound.take.identity, sound.request.model
+    done, meta = finished(sound)
+    write_clip(path, done.samples, done.rate, meta, subtype)
     drawn = None
     if picture:
         from foleyd.audio.picture import draw
 
         drawn = path.with_suffix(".png")
-        draw(drawn, finished.samples, finished.rate, made.prompt)
+        draw(drawn, done.samples, done.rate, made.prompt)
     return Clip(
         path=str(path),
         picture=str(drawn) if drawn else None,
         prompt=made.prompt,
         seed=take.seed,
-        seconds=finished.seconds,
-        rate=finished.rate,
-        channels=finished.samples.shape[0],
-        true_peak_dbtp=true_peak,
-        loudness_lufs=loudness,
+        seconds=done.seconds,
+        rate=done.rate,
+        channels=done.samples.shape[0],
+        true_peak_dbtp=meta.true_peak_dbtp,
+        loudness_lufs=meta.loudness_lufs,
         kept=sound.kept,
         render_seconds=round(sound.seconds, 3),
         model=model.id,
@@ -105,12 +123,12 @@ def write(sound: Sound, path: Path, subtype: str, *, picture: bool = False) -> C
         sellable=model.sellable,
         recipe_id=recipe.recipe_id(made),
         take_id=take.take_id,
-        clip_id=clip,
+        clip_id=meta.clip_id,
         recipe=made,
         runtime=take.runtime,
         precision=take.precision,
         threads=take.threads,
-        notes=finished.notes,
+        notes=notes(sound, done),
     )
 
 

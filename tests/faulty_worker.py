@@ -16,16 +16,27 @@ import numpy as np
 
 from foleyd.daemon import worker
 from foleyd.daemon.frames import Load
-from foleyd.engines.base import Step, Take
-from foleyd.errors import Cancelled, RenderFailed
+from foleyd.engines.base import LoadStep, Step, Take
+from foleyd.errors import Cancelled, ModelBroken, RenderFailed
 from foleyd.recipe import Recipe, take_id
 
 RATE = 16_000
 STEP_OF_FAULT = 3
+THREADS = 3
+"""What a faulty worker says that it was loaded with."""
+
+LONG = 30 * 192_000 * 2
+"""Samples of a sound that the fault "long" gives."""
+
+PARTS = ("words", "sounds")
+"""The parts that a faulty worker loads, in order."""
+
+GO = "go"
+"""The file in a model's folder that ends the load of "load_waits"."""
 
 
 def command(fault: str) -> tuple[str, ...]:
-    """How to start a worker with that fault: a method of :class:`FaultyEngine`, or "load-…"."""
+    """How to start a worker with that fault: a method of :class:`FaultyEngine`, or a "load_…" of `load`."""
     return (sys.executable, "-P", str(Path(__file__)), fault)
 
 
@@ -38,8 +49,12 @@ def tone(seed: int, seconds: float) -> np.ndarray:
 class FaultyEngine:
     """Renders tones; at the third step it calls the method that the fault names."""
 
+    device = "an abacus"
+    threads = THREADS
+
     def __init__(self, fault: str) -> None:
         self._fault = getattr(self, fault)
+        self._long = fault == "long"
         self._renders = 0
 
     def render(
@@ -49,6 +64,7 @@ class FaultyEngine:
         progress: Callable[[Step], None],
         cancelled: Callable[[], bool],
         check_silence: bool = True,
+        threads: int | None = None,
     ) -> list[Take]:
         self._renders += 1
         for step in range(1, (recipes[0].steps or 4) + 1):
@@ -60,11 +76,11 @@ class FaultyEngine:
         how = {"runtime": "faulty", "precision": "float32", "bucket": "t1"}
         return [
             Take(
-                samples=tone(one.seed or 0, 3.0),
+                samples=np.ones(LONG, np.float32) if self._long else tone(one.seed or 0, 3.0),
                 rate=RATE,
                 seed=one.seed or 0,
                 take_id=take_id(one, **how),
-                threads=1,
+                threads=threads or self.threads,
                 **how,
             )
             for one in recipes
@@ -75,6 +91,8 @@ class FaultyEngine:
 
     def none(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
         """No fault."""
+
+    long = none
 
     def raises(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
         raise ValueError("boom\nin two lines")
@@ -94,6 +112,17 @@ class FaultyEngine:
         print("the last straw", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
+    def dies_if_bad(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        if "bad" in recipe.prompt:
+            self.dies(recipe, cancelled)
+
+    def leaves_a_child_and_dies(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        """Its pipes stay open in a child, until the folder that the prompt names has a file GO."""
+        if os.fork() == 0:
+            _until((Path(recipe.prompt) / GO).exists)
+            os._exit(0)
+        self.dies(recipe, cancelled)
+
     def exits(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
         print("no such luck", file=sys.stderr, flush=True)
         os._exit(3)
@@ -109,6 +138,10 @@ class FaultyEngine:
     def waits_for_cancel(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
         _until(cancelled)
 
+    def waits_if_bad(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        if "bad" in recipe.prompt:
+            _until(cancelled)
+
     def ctrl_c(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
         """The user presses Ctrl-C now, and this step ends when that was heard."""
         os.kill(os.getppid(), signal.SIGINT)
@@ -121,20 +154,28 @@ class FaultyEngine:
         threading.Event().wait()
 
 
-def _until(cancelled: Callable[[], bool]) -> None:
+def _until(so: Callable[[], bool]) -> None:
     tick = threading.Event()
-    while not cancelled():
+    while not so():
         tick.wait(0.005)
 
 
-def load(request: Load) -> FaultyEngine:
-    fault = sys.argv[1]
+def load(request: Load, progress: Callable[[LoadStep], None]) -> FaultyEngine:
+    fault, folder = sys.argv[1], Path(request.folder)
+    for done, part in enumerate(PARTS):
+        progress(LoadStep(part, done, len(PARTS)))
     if fault == "load_raises":
         raise OSError("no such weights")
     if fault == "load_ctrl_c":
         os.kill(os.getppid(), signal.SIGINT)
         threading.Event().wait()
-    return FaultyEngine(fault)
+    if fault == "load_dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault == "load_waits":
+        _until((folder / GO).exists)
+    if folder.name == "broken":
+        raise ModelBroken("broken cannot be loaded: pull the model again.")
+    return FaultyEngine("waits_if_bad" if fault == "load_waits" else fault)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from foleyd.daemon import frames
 
 REQUESTS = [
     frames.Load(folder="/models/x", revision="abc", device="cpu", precision="bfloat16", threads=2),
-    frames.Render(job=3, recipes=('{"prompt":"é"}', "{}"), check_silence=False),
+    frames.Render(job=3, recipes=('{"prompt":"é"}', "{}"), check_silence=False, threads=4),
     frames.Cancel(job=3),
 ]
 REPLIES = [
-    frames.Loaded(seconds=1.5, pid=77, device="CPU"),
+    frames.LoadProgress(part="unet", done=2, of=5),
+    frames.Loaded(seconds=1.5, pid=77, device="CPU", threads=8),
     frames.Progress(job=1, step=2, steps=20),
     frames.Audio(
         job=1, index=0, samples=b"\0\1\2\3" * 9, rate=16000, seed=2**31 - 1, take_id="take-x", bucket="t64",
@@ -42,6 +43,22 @@ def test_replies_come_back_as_they_went() -> None:
     pipe.seek(0)
     assert [frames.read_reply(pipe) for _ in REPLIES] == REPLIES
     assert frames.read_reply(pipe) is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 64, 10_000])
+def test_replies_come_out_of_pieces_of_any_size(size: int) -> None:
+    stream = b"".join(frames.framed(reply) for reply in REPLIES)
+    replies = frames.Replies()
+    pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
+    assert [reply for piece in pieces for reply in replies.feed(piece)] == REPLIES
+
+
+def test_what_is_no_frame_is_refused_after_the_replies_before_it() -> None:
+    good = frames.Done(job=1, seconds=1.0)
+    replies = frames.Replies().feed(frames.framed(good) + struct.pack(">I", frames.MAX_FRAME + 1))
+    assert next(replies) == good
+    with pytest.raises(frames.FrameError, match="announces"):
+        next(replies)
 
 
 @pytest.mark.parametrize("keep", [1, 3, 4, 10])

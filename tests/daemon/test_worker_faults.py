@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from faulty_worker import command, tone
+from faulty_worker import GO, LONG, PARTS, command, tone
 from foleyd import recipe
-from foleyd.daemon import frames
-from foleyd.daemon.workers import Worker
+from foleyd.daemon import deaths, frames
+from foleyd.daemon.workers import Worker, WorkerProcess
 from foleyd.errors import Cancelled, RenderFailed, WorkerDied
 from foleyd.recipe import Recipe
 
@@ -173,7 +175,8 @@ def test_a_worker_goes_when_its_parent_does_whatever_it_computes(full: Recipe, t
         assert process.stdout is not None
         frames.write(process.stdin, frames.Load(folder=str(tmp_path)))  # type: ignore[arg-type]
         frames.write(process.stdin, frames.Render(job=1, recipes=(recipe.to_json(full),)))  # type: ignore[arg-type]
-        replies = [frames.read_reply(process.stdout) for _ in range(3)]  # type: ignore[arg-type]
+        before = len(PARTS) + 1  # the load's progress and its end
+        replies = [frames.read_reply(process.stdout) for _ in range(before + 1)]  # type: ignore[arg-type]
         assert isinstance(replies[-1], frames.Progress)
         process.stdin.close()
         assert process.wait(60) == 0
@@ -193,3 +196,240 @@ def test_closing_twice_and_closing_what_never_started_are_fine(faulty: Start, tm
     worker.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+# --- the same process, attended to by asyncio
+
+DEADLINE = 120.0
+Talk = Callable[[WorkerProcess], Awaitable[None]]
+
+
+def attended(fault: str | list[str], talk: Talk, **options: object) -> None:
+    """Run `talk` with a worker of that fault, not yet loaded, and see that nothing is left of it."""
+
+    async def run() -> None:
+        line = command(fault) if isinstance(fault, str) else fault
+        worker = WorkerProcess(command=line, **options)  # type: ignore[arg-type]
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await talk(worker)
+        finally:
+            await worker.close()
+        assert worker.pid is None
+
+    asyncio.run(run())
+
+
+def test_a_batch_is_a_list_in_order_and_every_step_is_told(full: Recipe, tmp_path: Path) -> None:
+    async def talk(worker: WorkerProcess) -> None:
+        parts: list[frames.LoadProgress] = []
+        steps: list[frames.Progress] = []
+        loaded = await worker.load(tmp_path, on_progress=parts.append)
+        assert (loaded.pid, loaded.device) == (worker.pid, "an abacus")
+        assert [(one.part, one.done, one.of) for one in parts] == [
+            (part, done, len(PARTS)) for done, part in enumerate(PARTS)
+        ]
+        wanted = [recipe.change(full, seed=seed) for seed in (3, 1, 2)]
+        audio = await worker.render(wanted, threads=2, on_progress=steps.append)
+        assert [(one.index, one.seed, one.threads) for one in audio] == [(0, 3, 2), (1, 1, 2), (2, 2, 2)]
+        assert [one.step for one in steps] == [1, 2, 3, 4, 5]
+
+    attended("none", talk)
+
+
+def test_the_longest_sound_fits_through_the_pipe(full: Recipe, tmp_path: Path) -> None:
+    async def talk(worker: WorkerProcess) -> None:
+        await worker.load(tmp_path)
+        [audio] = await worker.render([full])
+        assert audio.samples == np.ones(LONG, "<f4").tobytes()
+
+    attended("long", talk)
+
+
+def test_two_callers_at_once_take_turns(full: Recipe, tmp_path: Path) -> None:
+    async def talk(worker: WorkerProcess) -> None:
+        await worker.load(tmp_path)
+        renders = [worker.render([recipe.change(full, seed=seed)]) for seed in (1, 2, 3)]
+        assert [one.seed for [one] in await asyncio.gather(*renders)] == [1, 2, 3]
+
+    attended("none", talk)
+
+
+def test_a_cancel_is_heard_at_the_next_step(full: Recipe, tmp_path: Path) -> None:
+    async def talk(worker: WorkerProcess) -> None:
+        before = (await worker.load(tmp_path)).pid
+        worker.cancel()  # nothing is at hand, so this is for nobody
+        steps: list[int] = []
+
+        def hear(progress: frames.Progress) -> None:
+            steps.append(progress.step)
+            if progress.step == 2:
+                worker.cancel()
+
+        with pytest.raises(Cancelled):
+            await worker.render([full], on_progress=hear)
+        assert steps in ([1, 2], [1, 2, 3])
+        assert len(await worker.render([recipe.change(full, steps=2)])) == 1
+        assert worker.pid == before
+
+    attended("waits_for_cancel", talk)
+
+
+def test_a_task_that_is_cancelled_cancels_its_render(full: Recipe, tmp_path: Path) -> None:
+    async def talk(worker: WorkerProcess) -> None:
+        before = (await worker.load(tmp_path)).pid
+        second = asyncio.Event()
+
+        def hear(progress: frames.Progress) -> None:
+            if progress.step == 2:
+                second.set()
+
+        task = asyncio.create_task(worker.render([full], on_progress=hear))
+        await second.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        # the fault waits for a cancel: this ends only if the worker was told of it
+        [audio] = await worker.render([recipe.change(full, steps=2, seed=8)])
+        assert (audio.seed, worker.pid) == (8, before)
+
+    attended("waits_for_cancel", talk)
+
+
+def test_a_load_that_is_cancelled_ends_the_process_and_the_next_has_another(tmp_path: Path) -> None:
+    async def talk(worker: WorkerProcess) -> None:
+        begun = asyncio.Event()
+        task = asyncio.create_task(worker.load(tmp_path, on_progress=lambda _: begun.set()))
+        await begun.wait()
+        before = worker.pid
+        assert before is not None
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert worker.pid is None
+        (tmp_path / GO).touch()
+        assert (await worker.load(tmp_path)).pid != before
+        with pytest.raises(ProcessLookupError):
+            os.kill(before, 0)
+
+    attended("load_waits", talk)
+
+
+def test_a_death_is_noticed_while_nothing_is_asked(tmp_path: Path) -> None:
+    heard: list[WorkerDied] = []
+
+    async def talk(worker: WorkerProcess) -> None:
+        pid = (await worker.load(tmp_path)).pid
+        exited = asyncio.create_task(worker.exited())
+        os.kill(pid, signal.SIGTERM)
+        death = await exited
+        assert death is not None
+        assert "SIGTERM while it waited for work" in str(death)
+        assert heard == [death]
+        assert death.reason == "signal"
+
+    attended("none", talk, on_exit=heard.append)
+
+
+def test_an_end_that_was_asked_for_is_no_death(tmp_path: Path) -> None:
+    heard: list[WorkerDied] = []
+
+    async def talk(worker: WorkerProcess) -> None:
+        assert await worker.exited() is None
+        await worker.load(tmp_path)
+        exited = asyncio.create_task(worker.exited())
+        await asyncio.sleep(0)
+        await worker.close()
+        assert await exited is None
+
+    attended("none", talk, on_exit=heard.append)
+    assert heard == []
+
+
+def test_closing_during_a_render_cancels_it(full: Recipe, tmp_path: Path) -> None:
+    async def talk(worker: WorkerProcess) -> None:
+        await worker.load(tmp_path)
+        begun = asyncio.Event()
+        task = asyncio.create_task(worker.render([full], on_progress=lambda _: begun.set()))
+        await begun.wait()
+        await worker.close()
+        with pytest.raises(Cancelled):
+            await task
+
+    attended("hangs", talk)
+
+
+def test_a_child_that_keeps_the_pipes_open_does_not_hide_the_death(full: Recipe, tmp_path: Path) -> None:
+    async def talk(worker: WorkerProcess) -> None:
+        await worker.load(tmp_path)
+        try:
+            with pytest.raises(WorkerDied, match="SIGKILL during a render"):
+                await worker.render([recipe.change(full, prompt=str(tmp_path))])
+        finally:
+            (tmp_path / GO).touch()
+
+    attended("leaves_a_child_and_dies", talk)
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("print('Loading checkpoint shards: 100%', flush=True); input()", "announces"),
+        (
+            "import sys; sys.stdout.buffer.write(b'\\0\\0\\0\\1\\xc1'); sys.stdout.flush(); input()",
+            "not a reply",
+        ),
+    ],
+)
+def test_a_program_that_talks_otherwise_is_ended(tmp_path: Path, program: str, said: str) -> None:
+    async def talk(worker: WorkerProcess) -> None:
+        with pytest.raises(WorkerDied, match=f"made no sense.*{said}"):
+            await worker.load(tmp_path)
+
+    attended([sys.executable, "-c", program], talk)
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_kill_for_want_of_memory_is_said_for_certain_only_where_the_system_counted_one(
+    full: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted: bool
+) -> None:
+    counts = tmp_path / "vmstat"
+    counts.write_text("pgfault 7\noom_kill 3\n")
+    monkeypatch.setattr(deaths, "VMSTAT", counts)
+
+    async def talk(worker: WorkerProcess) -> None:
+        await worker.load(tmp_path)
+
+        def hear(progress: frames.Progress) -> None:
+            if counted:
+                counts.write_text("pgfault 9\noom_kill 4\n")
+
+        with pytest.raises(WorkerDied) as caught:
+            await worker.render([full], on_progress=hear)
+        if counted:
+            assert "by SIGKILL during a render because the system ran out of memory" in str(caught.value)
+            assert caught.value.reason == "memory"
+        else:
+            assert "most often the system ran out of memory" in str(caught.value)
+            assert caught.value.reason == "signal"
+
+    attended("dies", talk)
+
+
+def test_an_exit_has_its_reason(full: Recipe, tmp_path: Path) -> None:
+    async def talk(worker: WorkerProcess) -> None:
+        await worker.load(tmp_path)
+        with pytest.raises(WorkerDied, match="status 3") as caught:
+            await worker.render([full])
+        assert caught.value.reason == "exit"
+
+    attended("exits", talk)
+
+
+def test_a_lower_priority_is_a_lower_priority(tmp_path: Path) -> None:
+    async def talk(worker: WorkerProcess) -> None:
+        pid = (await worker.load(tmp_path)).pid
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, own + 4)
+
+    attended("none", talk, nice=4)

@@ -1,18 +1,26 @@
-"""The real worker with a real, tiny, untrained model."""
+"""The real worker with real models: a tiny untrained one, and the starter."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import foleyd
 import tiny
 from foleyd import recipe
 from foleyd.daemon import frames
+from foleyd.daemon.supervisor import Supervisor, WorkerState
 from foleyd.daemon.workers import Worker
-from foleyd.errors import ModelBroken
+from foleyd.errors import ModelBroken, WorkerDied
 from foleyd.recipe import Recipe
+
+PARTS = ["libraries", "text_encoder", "unet", "vae", "vocoder"]
 
 
 def rendered(worker: Worker, wanted: Recipe) -> frames.Audio:
@@ -40,3 +48,41 @@ def test_it_loads_renders_and_repeats_itself(
         (folder / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"cut")
         with pytest.raises(ModelBroken):
             worker.load(folder, device="cpu")
+
+
+def test_the_starter_is_supervised_through_a_kill(full: Recipe) -> None:
+    """Its parts are told as they load, a thread is spared, and a kill in the middle costs one render."""
+    folder = Path(foleyd.__file__).parent / "starter" / "model"
+    seen: list[WorkerState] = []
+
+    async def render(supervisor: Supervisor, steps: int, **options: Any) -> frames.Audio:
+        wanted = recipe.change(full, steps=steps, seconds=1.0)
+        return await supervisor.render(wanted, folder=folder, model="starter", revision="1", **options)
+
+    async def scenario() -> None:
+        supervisor = Supervisor(device="cpu", threads=2, on_state=seen.append)
+        try:
+            audio = await render(supervisor, 2)
+            assert audio.threads == 2
+            assert "CPU, 2 threads" in supervisor.state.device
+            first = supervisor.state.pid
+            assert first is not None
+            supervisor.spare = True
+
+            def kill(told: frames.Progress) -> None:
+                if told.step == 2:
+                    os.kill(first, signal.SIGKILL)
+
+            with pytest.raises(WorkerDied, match="SIGKILL during a render"):
+                await render(supervisor, 200, on_progress=kill)
+            again = await render(supervisor, 2)
+            assert again.threads == 1
+            supervisor.spare = False
+            assert (await render(supervisor, 2)).samples == audio.samples
+            assert supervisor.state.pid not in (None, first)
+        finally:
+            await supervisor.close()
+
+    asyncio.run(scenario())
+    parts = [one.load_part for one in seen if one.load_part]
+    assert parts == [*PARTS, *PARTS]

@@ -45,6 +45,30 @@ def test_auto_is_a_device_that_is_there() -> None:
 
 
 @pytest.mark.parametrize(
+    ("there", "taken"), [(("cuda", "mps"), "cuda"), (("mps",), "mps"), (("cuda",), "cuda"), ((), "cpu")]
+)
+def test_auto_takes_the_fastest_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], taken: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in there)
+    assert open_runtime("torch", "auto", "float32").device.type == taken
+
+
+def test_threads_are_limited_for_a_while() -> None:
+    runtime = open_runtime("torch", "cpu", "float32", threads=2)
+    assert runtime.about == "CPU, 2 threads"
+    with runtime.limit(1):
+        assert (runtime.threads, torch.get_num_threads(), runtime.about) == (1, 1, "CPU, 1 thread")
+    with runtime.limit(None):
+        assert runtime.threads == 2
+    with pytest.raises(BadRequest, match="threads is 0"), runtime.limit(0):
+        pass
+    assert runtime.threads == 2
+
+
+@pytest.mark.parametrize(
     ("values", "complaint"),
     [
         (("abacus", "cpu", "float32", None), "runtime 'abacus' is unknown: choose one of torch"),
@@ -52,6 +76,7 @@ def test_auto_is_a_device_that_is_there() -> None:
         (("torch", "cpu:1", "float32", None), "device 'cpu:1' is unknown"),
         (("torch", "cuda:x", "float32", None), "device 'cuda:x' is unknown"),
         (("torch", "cuda:999", "float32", None), "device 'cuda:999' is not there"),
+        (("torch", "mps:1", "float32", None), "device 'mps:1' is unknown"),
         (("torch", "cpu", "float16", None), "'float16' does not run on cpu: choose float32 or bfloat16"),
         (("torch", "cpu", "float8", None), "'float8' does not run on cpu"),
         (("torch", "cpu", "float32", 0), "threads is 0"),

@@ -9,6 +9,7 @@ of being waited for.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import msgspec
@@ -17,6 +18,7 @@ MAX_FRAME = 64 * 1024 * 1024
 """Largest frame in bytes: thirty seconds of float32 stereo at 192 kHz are 44 MiB."""
 
 _LENGTH = struct.Struct(">I")
+_CUT = "the pipe was closed inside a frame"
 
 
 class FrameError(Exception):
@@ -39,11 +41,13 @@ class Render(msgspec.Struct, frozen=True, tag="render", kw_only=True):
 
     Answered by :class:`Progress` frames, one :class:`Audio` a recipe in order, then :class:`Done`; or
     :class:`Failed`.
+    `threads`: CPU threads for this render, None for as many as the model was loaded with.
     """
 
     job: int
     recipes: tuple[str, ...]
     check_silence: bool = True
+    threads: int | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel", kw_only=True):
@@ -52,16 +56,25 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel", kw_only=True):
     job: int
 
 
+class LoadProgress(msgspec.Struct, frozen=True, tag="load_progress", kw_only=True):
+    """The load begins with `part` of the model; `done` of its `of` parts are loaded."""
+
+    part: str
+    done: int
+    of: int
+
+
 class Loaded(msgspec.Struct, frozen=True, tag="loaded", kw_only=True):
     """The model is in memory.
 
     `seconds`: wall clock from the request; `pid`: the worker's process id; `device`: what it computes on,
-    in words.
+    in words; `threads`: CPU threads of a render that does not ask for another number.
     """
 
     seconds: float
     pid: int
     device: str = ""
+    threads: int = 1
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress", kw_only=True):
@@ -110,20 +123,25 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", kw_only=True):
 
 
 Request = Load | Render | Cancel
-Reply = Loaded | Progress | Audio | Done | Failed
+Reply = LoadProgress | Loaded | Progress | Audio | Done | Failed
 
 _encode = msgspec.msgpack.Encoder().encode
 _request = msgspec.msgpack.Decoder(Request)
 _reply = msgspec.msgpack.Decoder(Reply)
 
 
-def write(pipe: BinaryIO, message: Request | Reply) -> None:
-    """Send one message and flush. Raises FrameError when it is above MAX_FRAME, OSError when the pipe is
-    gone."""
+def framed(message: Request | Reply) -> bytes:
+    """The frame that carries a message. Raises FrameError when it is above MAX_FRAME."""
     body = _encode(message)
     if len(body) > MAX_FRAME:
         raise FrameError(f"a frame of {len(body)} bytes is above the {MAX_FRAME} that the other side takes")
-    pipe.write(_LENGTH.pack(len(body)) + body)
+    return _LENGTH.pack(len(body)) + body
+
+
+def write(pipe: BinaryIO, message: Request | Reply) -> None:
+    """Send one message and flush. Raises FrameError when it is above MAX_FRAME, OSError when the pipe is
+    gone."""
+    pipe.write(framed(message))
     pipe.flush()
 
 
@@ -139,11 +157,32 @@ def read_request(pipe: BinaryIO) -> Request | None:
     return request
 
 
+class Replies:
+    """Replies out of bytes as they come, in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Reply]:
+        """The replies that `data` completes. Raises FrameError, after those before the bytes that are none;
+        nothing may be fed after it."""
+        self._bytes += data
+        while len(self._bytes) >= _LENGTH.size:
+            end = _LENGTH.size + _length(self._bytes[: _LENGTH.size])
+            if len(self._bytes) < end:
+                return
+            body = bytes(self._bytes[_LENGTH.size : end])
+            del self._bytes[:end]
+            yield _as_reply(body)
+
+
 def read_reply(pipe: BinaryIO) -> Reply | None:
     """The next reply, or None where the pipe was closed between two frames. Raises FrameError."""
     body = _read(pipe)
-    if body is None:
-        return None
+    return None if body is None else _as_reply(body)
+
+
+def _as_reply(body: bytes) -> Reply:
     try:
         reply: Reply = _reply.decode(body)
     except msgspec.DecodeError as error:
@@ -156,11 +195,16 @@ def _read(pipe: BinaryIO) -> bytes | None:
     if not head:
         return None
     if len(head) < _LENGTH.size:
-        raise FrameError("the pipe was closed inside a frame")
-    (length,) = _LENGTH.unpack(head)
-    if length > MAX_FRAME:
-        raise FrameError(f"a frame announces {length} bytes, above the {MAX_FRAME} that are taken")
+        raise FrameError(_CUT)
+    length = _length(head)
     body = pipe.read(length)
     if len(body) < length:
-        raise FrameError("the pipe was closed inside a frame")
+        raise FrameError(_CUT)
     return body
+
+
+def _length(head: bytes | bytearray) -> int:
+    length: int = _LENGTH.unpack(head)[0]
+    if length > MAX_FRAME:
+        raise FrameError(f"a frame announces {length} bytes, above the {MAX_FRAME} that are taken")
+    return length

@@ -24,13 +24,16 @@ from foleyd.daemon import frames
 from foleyd.errors import Cancelled, FoleydError, RenderFailed
 
 if TYPE_CHECKING:
-    from foleyd.engines.base import Engine, Step
+    from foleyd.engines.base import Engine, LoadStep, Step
 
-Loader = Callable[[frames.Load], "Engine"]
-"""Turns a load request into an engine; tests put engines with faults here."""
+Loader = Callable[[frames.Load, "Callable[[LoadStep], None]"], "Engine"]
+"""Turns a load request into an engine and tells its progress; tests put engines with faults here."""
+
+NICE = "FOLEYD_WORKER_NICE"
+"""The variable that says by how much a worker lowers its priority, as `nice` counts (0…19)."""
 
 
-def load_engine(request: frames.Load) -> Engine:
+def load_engine(request: frames.Load, progress: Callable[[LoadStep], None]) -> Engine:
     """Load the model with its family's engine. The heavy imports happen here and nowhere earlier."""
     from foleyd.engines.base import load
 
@@ -41,6 +44,7 @@ def load_engine(request: frames.Load) -> Engine:
         runtime=request.runtime,
         threads=request.threads,
         revision=request.revision,
+        progress=progress,
     )
 
 
@@ -48,6 +52,9 @@ def serve(load: Loader = load_engine) -> None:
     """Answer requests until standard input closes; never returns."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    step = os.environ.get(NICE, "")
+    if step.isdecimal() and hasattr(os, "nice"):
+        os.nice(int(step))
     requests, replies = _claim_pipes()
     _Session(requests, replies, load).run()
 
@@ -125,11 +132,19 @@ class _Session:
         if self._engine is not None:
             self._engine.unload()
             self._engine = None
-        self._engine = self._load(request)
-        loaded = frames.Loaded(
-            seconds=time.monotonic() - began, pid=os.getpid(), device=_in_words(request.device)
+
+        def progress(step: LoadStep) -> None:
+            self._send(frames.LoadProgress(part=step.part, done=step.done, of=step.of))
+
+        engine = self._engine = self._load(request, progress)
+        self._send(
+            frames.Loaded(
+                seconds=time.monotonic() - began,
+                pid=os.getpid(),
+                device=engine.device,
+                threads=engine.threads,
+            )
         )
-        self._send(loaded)
 
     def _answer_render(self, request: frames.Render) -> None:
         if self._engine is None:
@@ -149,6 +164,7 @@ class _Session:
             progress=progress,
             cancelled=cancelled,
             check_silence=request.check_silence,
+            threads=request.threads,
         )
         for index, take in enumerate(takes):
             self._send(
@@ -172,18 +188,6 @@ class _Session:
     ) -> None:
         job = request.job if isinstance(request, frames.Render) else None
         self._send(frames.Failed(job=job, code=code, message=message, reason=reason, trace=trace))
-
-
-def _in_words(device: str) -> str:
-    """What a load for `device` computes on, for people; "" where torch was not needed."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return ""
-    if device == "cpu" or not torch.cuda.is_available():
-        return f"CPU, {torch.get_num_threads()} threads"
-    number = int(device.partition(":")[2] or torch.cuda.current_device())
-    about = torch.cuda.get_device_properties(number)
-    return f"{about.name}, {about.total_memory / 2**30:.0f} GiB"
 
 
 if __name__ == "__main__":

@@ -1,66 +1,268 @@
-"""The parent's handle on a worker: start it, load a model, render, cancel, notice its death."""
+"""The parent's handle on a worker: start it, load a model, render, cancel, notice its death.
+
+:class:`WorkerProcess` is asyncio's; :class:`Worker` is the same for callers that block.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import os
 import queue
-import signal
-import subprocess
 import sys
 import threading
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import Any, Self, TypeVar, cast
 
-from foleyd import recipe
+from foleyd import errors, recipe
 from foleyd.daemon import frames
+from foleyd.daemon.life import RESTING, End, Life
 from foleyd.errors import Cancelled, FailureReason, FoleydError, RenderFailed, WorkerDied
 from foleyd.recipe import Recipe
+
+Result = TypeVar("Result")
+Rendering = frames.Progress | frames.Audio | frames.Done
+"""What a render says before it is over."""
 
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "foleyd.daemon.worker")
 """How a worker is started. ``-P``: a file called torch.py in the current folder must not be imported."""
 
-_SURROUNDINGS = {
-    # a render never fetches anything: what is not on disk is an error, said by the catalog in one sentence
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYTHONUNBUFFERED": "1",
-}
-_TAIL_LINES = 40
-_GRACE = 5.0
-"""Seconds that a worker gets to go by itself once its standard input is closed."""
+
+def _unheard(what: object) -> None:
+    """Nobody listens."""
 
 
-class _Closed:
-    """The worker's standard output ended; `error` says why where it did not just end."""
+class WorkerProcess:
+    """One worker process, used from one event loop, one request at a time: a second one waits.
 
-    def __init__(self, error: str = "") -> None:
-        self.error = error
+    `command`: how it is started, :data:`COMMAND` unless given. `nice`: by how much its priority is lower
+    than ours (0…19). `on_exit` is called when it ends without having been asked to, also while nothing is
+    asked of it, and before a request that waits for it is told.
+    """
 
+    def __init__(
+        self,
+        *,
+        command: Sequence[str] | None = None,
+        nice: int = 0,
+        on_exit: Callable[[WorkerDied], None] = _unheard,
+    ) -> None:
+        self._command = tuple(command or COMMAND)
+        self._nice = nice
+        self._on_exit = on_exit
+        self._turn = asyncio.Lock()
+        self._life: Life | None = None
+        self._busy = False
+        self._cancelled = False
+        self._rendering: int | None = None
+        self._jobs = 0
 
-class _Interrupt:
-    """Somebody called :meth:`Worker.interrupt`."""
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id; None before it is started, and once its end was told or asked for."""
+        life = self._life
+        return life.pid if life is not None and not life.meant else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is at hand."""
+        return self._busy
+
+    async def start(self) -> None:
+        """Start the process if there is none. Raises WorkerDied where that cannot be done."""
+        if self._life is not None and self._life.meant:
+            await self._life.gone.wait()
+            self._life = None
+        if self._life is None:
+            self._life = await Life.begin(self._command, self._nice, self._on_exit)
+
+    async def load(
+        self,
+        folder: Path,
+        *,
+        revision: str = "",
+        device: str = "auto",
+        precision: str = "float32",
+        runtime: str = "torch",
+        threads: int | None = None,
+        on_progress: Callable[[frames.LoadProgress], None] = _unheard,
+    ) -> frames.Loaded:
+        """Start the process if there is none, load the model in `folder` and wait for it.
+
+        The arguments are those of :func:`foleyd.engines.base.load`; `on_progress` is called with every part.
+        Raises what the engine raised (ModelBroken, BadRequest…), WorkerDied, or Cancelled after
+        :meth:`cancel`. Loading cannot be stopped halfway, so the process is ended where it is cancelled or
+        the waiting task is.
+        """
+        request = frames.Load(
+            folder=str(folder.resolve()),
+            revision=revision,
+            device=device,
+            precision=precision,
+            runtime=runtime,
+            threads=threads,
+        )
+        async with self._turn:
+            with self._at_hand():
+                await self.start()
+                life = self._life
+                if self._cancelled or life is None:
+                    raise Cancelled("Cancelled.")
+                answered = False
+                try:
+                    self._ask(life, request, "while it loaded the model")
+                    while True:
+                        reply = await self._next(life)
+                        if isinstance(reply, frames.LoadProgress):
+                            on_progress(reply)
+                        elif isinstance(reply, frames.Loaded):
+                            answered = True
+                            return reply
+                        elif isinstance(reply, frames.Failed) and reply.job is None:
+                            answered = True
+                            raise _as_error(reply)
+                finally:
+                    if not answered:
+                        life.discard()
+
+    async def render(
+        self,
+        recipes: Sequence[Recipe],
+        *,
+        check_silence: bool = True,
+        threads: int | None = None,
+        on_progress: Callable[[frames.Progress], None] = _unheard,
+    ) -> list[frames.Audio]:
+        """Render resolved `recipes` as one batch: one Audio a recipe, in order.
+
+        `threads`: CPU threads for this render, None for as many as the model was loaded with.
+        Raises what the engine raised, WorkerDied, or Cancelled after :meth:`cancel`. The worker stays usable
+        after every error but WorkerDied, and where the waiting task is cancelled, which cancels the job.
+        """
+        audio: list[frames.Audio] = []
+
+        def hear(reply: Rendering) -> None:
+            if isinstance(reply, frames.Progress):
+                on_progress(reply)
+            elif isinstance(reply, frames.Audio):
+                audio.append(reply)
+
+        await self._render(recipes, hear, check_silence, threads)
+        return audio
+
+    def cancel(self) -> None:
+        """Stop the request at hand: a render between two steps, a load by ending the process."""
+        if not self._busy:
+            return
+        self._cancelled = True
+        if self._life is not None:
+            if self._rendering is None:
+                self._life.discard()
+            else:
+                self._life.send(frames.Cancel(job=self._rendering))
+
+    async def exited(self) -> WorkerDied | None:
+        """Wait until the process that there is now ends. How it died, or None where it was asked to end (or
+        there is none)."""
+        life = self._life
+        if life is None:
+            return None
+        await life.gone.wait()
+        return life.death
+
+    def kill(self) -> None:
+        """End the process at once; whoever waits for it gets an error. Safe in a signal handler and from any
+        thread."""
+        life = self._life
+        if life is not None:
+            life.kill()
+
+    async def close(self) -> None:
+        """Let the process go, by force if it does not go by itself. A request at hand is cancelled. May be
+        called twice."""
+        life = self._life
+        if life is not None:
+            await life.leave()
+            if self._life is life:
+                self._life = None
+
+    async def _render(
+        self,
+        recipes: Sequence[Recipe],
+        hear: Callable[[Rendering], None],
+        check_silence: bool,
+        threads: int | None,
+    ) -> None:
+        async with self._turn:
+            with self._at_hand():
+                life = self._life
+                if life is None or life.meant:
+                    raise RenderFailed("A model has to be loaded before a render.", "error")
+                self._jobs += 1
+                job = self._rendering = self._jobs
+                request = frames.Render(
+                    job=job,
+                    recipes=tuple(recipe.to_json(one) for one in recipes),
+                    check_silence=check_silence,
+                    threads=threads,
+                )
+                self._ask(life, request, "during a render")
+                over = False
+                try:
+                    while not over:
+                        reply = await self._next(life)
+                        if isinstance(reply, frames.LoadProgress | frames.Loaded) or reply.job != job:
+                            continue  # an answer to a job that was left early
+                        over = isinstance(reply, frames.Failed | frames.Done)
+                        if isinstance(reply, frames.Failed):
+                            raise _as_error(reply)
+                        hear(reply)
+                finally:
+                    if not over:
+                        life.send(frames.Cancel(job=job))
+
+    @contextlib.contextmanager
+    def _at_hand(self) -> Iterator[None]:
+        self._busy, self._cancelled = True, False
+        try:
+            yield
+        finally:
+            self._busy, self._rendering = False, None
+            if self._life is not None:
+                self._life.doing(RESTING)
+
+    @staticmethod
+    def _ask(life: Life, request: frames.Request, doing: str) -> None:
+        if not life.gone.is_set():
+            life.doing(doing)
+        life.send(request)
+
+    async def _next(self, life: Life) -> frames.Reply:
+        item = await life.inbox.get()
+        if not isinstance(item, End):
+            return item
+        if self._life is life:
+            self._life = None
+        if self._cancelled or item.death is None:
+            raise Cancelled("Cancelled.")
+        raise item.death
 
 
 class Worker:
-    """One worker process, used from one thread (only :meth:`interrupt` and :meth:`kill` may come from
-    others).
+    """:class:`WorkerProcess` for callers that block, used from one thread (only :meth:`interrupt` and
+    :meth:`kill` may come from others).
 
     The process starts with :meth:`load` and ends with :meth:`close`; the object is a context manager that
-    closes. Of what libraries print in it only the last lines are kept, for the note on an error.
+    closes. In between an event loop in a thread of its own attends to the process.
     """
 
     def __init__(self, *, command: Sequence[str] | None = None) -> None:
         self._command = tuple(command or COMMAND)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._inbox: queue.SimpleQueue[frames.Reply | _Closed | _Interrupt] = queue.SimpleQueue()
-        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._threads: list[threading.Thread] = []
-        self._job = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._process: WorkerProcess | None = None
         self._interrupted = False
 
     def __enter__(self) -> Self:
@@ -73,7 +275,7 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """The worker's process id, None before it is started and after it is closed."""
+        """The worker's process id; None before it is started, and once its end was told or it is closed."""
         return self._process.pid if self._process is not None else None
 
     def load(
@@ -88,192 +290,98 @@ class Worker:
     ) -> frames.Loaded:
         """Start the process if there is none, load the model in `folder` and wait for it.
 
-        The arguments are those of :func:`foleyd.engines.base.load`.
-        Raises what the engine raised (ModelBroken, BadRequest…), WorkerDied, or Cancelled after
-        :meth:`interrupt`; loading cannot be stopped halfway, so the process is ended then.
+        As :meth:`WorkerProcess.load`; Cancelled comes after :meth:`interrupt`.
         """
-        process = self._process or self._start()
-        self._send(
-            process,
-            frames.Load(
-                folder=str(folder.resolve()),
+        process = self._process or self._open()
+
+        def loading() -> Coroutine[Any, Any, frames.Loaded]:
+            return process.load(
+                folder,
                 revision=revision,
                 device=device,
                 precision=precision,
                 runtime=runtime,
                 threads=threads,
-            ),
-        )
-        while True:
-            reply = self._next("while it loaded the model")
-            if isinstance(reply, frames.Loaded):
-                return reply
-            if isinstance(reply, frames.Failed) and reply.job is None:
-                raise _as_error(reply)
-            if isinstance(reply, _Interrupt):
-                self.kill()
+            )
 
-    def render(
-        self, recipes: Sequence[Recipe], *, check_silence: bool = True
-    ) -> Iterator[frames.Progress | frames.Audio | frames.Done]:
+        with self._closing_after_death():
+            return self._submit(loading).result()
+
+    def render(self, recipes: Sequence[Recipe], *, check_silence: bool = True) -> Iterator[Rendering]:
         """Render resolved `recipes` as one batch: progress, then one Audio a recipe in order, then Done.
 
         Raises what the engine raised, WorkerDied, or Cancelled after :meth:`interrupt`. The worker stays
         usable after every error but WorkerDied. Leaving the iterator early cancels the job.
         """
-        if self._process is None:
-            raise RenderFailed("A model has to be loaded before a render.", "error")
         process = self._process
-        self._job += 1
-        job = self._job
-        request = frames.Render(
-            job=job, recipes=tuple(recipe.to_json(one) for one in recipes), check_silence=check_silence
-        )
-        self._send(process, request)
-        over = False
+        if process is None:
+            raise RenderFailed("A model has to be loaded before a render.", "error")
+        said: queue.SimpleQueue[Rendering | None] = queue.SimpleQueue()
+        job = self._submit(lambda: process._render(recipes, said.put, check_silence, None))
+        job.add_done_callback(lambda _: said.put(None))
         try:
-            while not over:
-                reply = self._next("during a render")
-                if isinstance(reply, _Interrupt):
-                    self._send(process, frames.Cancel(job=job))
-                elif isinstance(reply, frames.Loaded) or reply.job != job:
-                    continue  # an answer to a job that was left early
-                elif isinstance(reply, frames.Failed):
-                    over = True
-                    raise _as_error(reply)
-                else:
-                    over = isinstance(reply, frames.Done)
-                    yield reply
+            while (reply := said.get()) is not None:
+                yield reply
+            with self._closing_after_death():
+                job.result()
         finally:
-            if not over and self._process is not None:
-                with contextlib.suppress(WorkerDied):
-                    self._send(process, frames.Cancel(job=job))
+            job.cancel()
 
     def interrupt(self) -> None:
-        """Ask for the work at hand to be cancelled. Safe in a signal handler and from any thread."""
+        """Ask for the work at hand, or else the next, to be cancelled. Safe in a signal handler and from any
+        thread."""
         self._interrupted = True
-        self._inbox.put(_Interrupt())
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # it was closed just now
+                loop.call_soon_threadsafe(self._heed)
 
     def kill(self) -> None:
         """End the process at once. Safe in a signal handler; whoever waits for the worker gets an error."""
         process = self._process
         if process is not None:
-            with contextlib.suppress(OSError):
-                process.kill()
+            process.kill()
 
     def close(self) -> None:
         """Let the process go, by force if it does not go by itself. May be called twice."""
-        process, self._process = self._process, None
-        if process is None:
+        process, loop, thread = self._process, self._loop, self._thread
+        if process is None or loop is None or thread is None:
             return
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for thread in self._threads:
-            thread.join(_GRACE)
-        self._threads.clear()
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        asyncio.run_coroutine_threadsafe(process.close(), loop).result()
+        self._process = self._loop = self._thread = None
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        # a group of its own: Ctrl-C in a terminal goes to us alone, and we say what it means for the worker
-        group = (
-            {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
-            if os.name == "nt"
-            else {"process_group": 0}
-        )
-        try:
-            process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**os.environ, **_SURROUNDINGS},
-                **group,
-            )
-        except OSError as error:
-            raise WorkerDied(f"The worker process could not be started: {error}.") from error
-        self._process = process
-        self._inbox = queue.SimpleQueue()
+    def _open(self) -> WorkerProcess:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="worker", daemon=True)
+        self._thread.start()
+        self._process = WorkerProcess(command=self._command)
+        return self._process
+
+    def _submit(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Future[Result]:
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(self._unless_interrupted(work), self._loop)
+
+    async def _unless_interrupted(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         if self._interrupted:
-            self._inbox.put(_Interrupt())
-        self._tail.clear()
-        self._threads = [
-            threading.Thread(target=self._receive, args=(process.stdout, self._inbox), daemon=True),
-            threading.Thread(target=self._keep_tail, args=(process.stderr,), daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
-        return process
+            self._interrupted = False
+            raise Cancelled("Cancelled.")
+        return await work()
 
-    @staticmethod
-    def _receive(pipe: BinaryIO, inbox: queue.SimpleQueue[frames.Reply | _Closed | _Interrupt]) -> None:
+    def _heed(self) -> None:
+        if self._interrupted and self._process is not None and self._process.busy:
+            self._interrupted = False
+            self._process.cancel()
+
+    @contextlib.contextmanager
+    def _closing_after_death(self) -> Iterator[None]:
         try:
-            while (reply := frames.read_reply(pipe)) is not None:
-                inbox.put(reply)
-        except (frames.FrameError, OSError, ValueError) as error:
-            inbox.put(_Closed(str(error)))
-        else:
-            inbox.put(_Closed())
-
-    def _keep_tail(self, pipe: BinaryIO) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for line in pipe:
-                self._tail.append(line.decode("utf-8", "replace").rstrip())
-
-    def _send(self, process: subprocess.Popen[bytes], request: frames.Request) -> None:
-        try:
-            frames.write(cast(BinaryIO, process.stdin), request)
-        except (OSError, ValueError):
-            raise self._death("before it could be asked") from None
-
-    def _next(self, when: str) -> frames.Reply | _Interrupt:
-        item = self._inbox.get()
-        if isinstance(item, _Closed):
-            raise self._death(when, item.error)
-        return item
-
-    def _death(self, when: str, what: str = "") -> FoleydError:
-        """The error that says how the worker ended; reaps it."""
-        process = self._process
-        assert process is not None
-        self.close()
-        tail = [line for line in self._tail if line.strip()]
-        error: FoleydError
-        if self._interrupted:
-            error = Cancelled("Cancelled.")
-        else:
-            error = WorkerDied(_obituary(process.returncode, when, what, tail))
-        if tail:
-            error.add_note("The worker's last words:\n" + "\n".join(tail))
-        return error
-
-
-def _obituary(status: int, when: str, what: str, tail: list[str]) -> str:
-    if status < 0:
-        try:
-            name = signal.Signals(-status).name
-        except ValueError:
-            name = f"signal {-status}"
-        hint = _SIGNAL_HINTS.get(name, "try again, and see 'foleyd doctor' if it happens twice")
-        return f"The worker was ended by {name} {when}: {hint}."
-    said = what or (tail[-1] if tail else "it said nothing")
-    return (
-        f"The worker ended with status {status} {when} ({said}): run 'foleyd doctor' to see what is missing."
-    )
-
-
-_SIGNAL_HINTS = {
-    "SIGKILL": "most often the system ran out of memory, so close other programs or ask for fewer seconds",
-    "SIGILL": "a package was built for another processor, so install packages made for this one",
-    "SIGBUS": "a model file could not be read to its end, so check it with 'foleyd doctor'",
-}
+            yield
+        finally:
+            if self._process is not None and self._process.pid is None:
+                self.close()
 
 
 def _as_error(reply: frames.Failed) -> FoleydError:
@@ -284,10 +392,7 @@ def _as_error(reply: frames.Failed) -> FoleydError:
         except ValueError:
             error = RenderFailed(reply.message, "error")
     else:
-        error = _BY_CODE.get(reply.code, FoleydError)(reply.message)
+        error = errors.from_code(reply.code, reply.message)
     if reply.trace:
         error.add_note(reply.trace)
     return error
-
-
-_BY_CODE = {kind.code: kind for kind in FoleydError.__subclasses__() if kind is not RenderFailed}

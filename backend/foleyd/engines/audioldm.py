@@ -110,6 +110,16 @@ class AudioLDM:
         return self._about.capabilities
 
     @property
+    def device(self) -> str:
+        """What it computes on, in words."""
+        return self._runtime.about
+
+    @property
+    def threads(self) -> int:
+        """CPU threads that it uses where a render does not say otherwise."""
+        return self._runtime.threads
+
+    @property
     def networks(self) -> Networks:
         """The loaded networks. Raises RuntimeError once the engine is unloaded."""
         if self._networks is None:
@@ -127,13 +137,14 @@ class AudioLDM:
         progress: Callable[[Step], None] = no_progress,
         cancelled: Callable[[], bool] = never,
         check_silence: bool = True,
+        threads: int | None = None,
         hooks: Sequence[Hook] = (),
     ) -> list[Take]:
         """See `Engine.render`. `hooks` are called after every step (`foleyd.diffusion.loop`)."""
         self._check(recipes)
         seeds = [recipe.seed for recipe in recipes if recipe.seed is not None]
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), self._runtime.limit(threads):
                 latents = self._diffuse(recipes, seeds, progress, cancelled, hooks)
                 takes = [
                     self._sound(row.unsqueeze(0), recipe, seed, cancelled, check_silence)
@@ -244,12 +255,21 @@ class AudioLDM:
 
 
 def load_engine(
-    folder: Path, *, device: str, precision: str, runtime: str, threads: int | None, revision: str
+    folder: Path,
+    *,
+    device: str,
+    precision: str,
+    runtime: str,
+    threads: int | None,
+    revision: str,
+    begin: Callable[[str], None],
 ) -> AudioLDM:
-    """Load a checkpoint folder; the arguments are those of `foleyd.engines.base.load`."""
+    """Load a checkpoint folder; the arguments are those of `foleyd.engines.base.load`, and `begin` is called
+    with the name of each part before it is loaded."""
     about = checkpoint.read(folder, revision)
     machine = open_runtime(runtime, device, precision, threads)
     with _loading(folder):
+        begin("text_encoder")
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             folder / "tokenizer", local_files_only=True, trust_remote_code=False
         )
@@ -257,13 +277,14 @@ def load_engine(
         # positions count from one past the padding token
         longest = tower.config.max_position_embeddings - tower.config.pad_token_id - 1
         vocoder, own_precision = VOCODERS[_known_vocoder(about)]
-        networks = Networks(
-            prompts=Prompts(tokenizer, machine.place(TextTower(tower), "float32"), machine.device, longest),
-            denoise=machine.place(Denoiser(_diffuser(UNet2DConditionModel, folder / "unet"))),
-            decode=machine.place(Decoder(_diffuser(AutoencoderKL, folder / "vae"))),
-            vocode=machine.place(Sounder(vocoder(folder / "vocoder")), own_precision),
-        )
-    return AudioLDM(about, networks, machine)
+        prompts = Prompts(tokenizer, machine.place(TextTower(tower), "float32"), machine.device, longest)
+        begin("unet")
+        denoise = machine.place(Denoiser(_diffuser(UNet2DConditionModel, folder / "unet")))
+        begin("vae")
+        decode = machine.place(Decoder(_diffuser(AutoencoderKL, folder / "vae")))
+        begin("vocoder")
+        vocode = machine.place(Sounder(vocoder(folder / "vocoder")), own_precision)
+    return AudioLDM(about, Networks(prompts, denoise, decode, vocode), machine)
 
 
 @contextmanager

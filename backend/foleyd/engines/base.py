@@ -71,7 +71,15 @@ class Take(NamedTuple):
     threads: int
 
 
-def no_progress(step: Step) -> None:
+class LoadStep(NamedTuple):
+    """Progress of a load: it begins with `part`, and `done` of `of` parts are loaded."""
+
+    part: str
+    done: int
+    of: int
+
+
+def no_progress(step: Step | LoadStep) -> None:
     """Progress that nobody asked for."""
 
 
@@ -87,6 +95,14 @@ class Engine(Protocol):
     def capabilities(self) -> Capabilities:
         """What it can do; constant while it lives."""
 
+    @property
+    def device(self) -> str:
+        """What it computes on, in words."""
+
+    @property
+    def threads(self) -> int:
+        """CPU threads that it uses where a render does not say otherwise."""
+
     def bucket(self, recipe: Recipe) -> str:
         """The name of the shape that the recipe is rendered in; recipes of one bucket may share a batch."""
 
@@ -97,6 +113,7 @@ class Engine(Protocol):
         progress: Callable[[Step], None] = no_progress,
         cancelled: Callable[[], bool] = never,
         check_silence: bool = True,
+        threads: int | None = None,
     ) -> list[Take]:
         """One take a recipe, in order, generated together.
 
@@ -104,7 +121,7 @@ class Engine(Protocol):
         only, as far as the model sees them. `progress` is called after every step, `cancelled` looked at
         before every evaluation of the network. Raises `BadRequest` for what the model cannot do, `Cancelled`,
         and `RenderFailed` with its reason for output that is not a sound; with `check_silence=False` silence
-        passes.
+        passes. `threads`: CPU threads for this render alone; the takes say how many it were.
         """
 
     def unload(self) -> None:
@@ -112,13 +129,22 @@ class Engine(Protocol):
 
 
 class Family(NamedTuple):
-    """A model family: its name, and the module whose `load_engine` opens its checkpoints."""
+    """A model family: its name, the module whose `load_engine` opens its checkpoints, and the parts of those
+    in the order in which it loads them."""
 
     name: str
     module: str
+    parts: tuple[str, ...]
 
 
-FAMILIES: Mapping[str, Family] = {"AudioLDMPipeline": Family("audioldm", "foleyd.engines.audioldm")}
+LIBRARIES = "libraries"
+"""The first part of every load, before those of the family: in a fresh process it takes the longest."""
+
+FAMILIES: Mapping[str, Family] = {
+    "AudioLDMPipeline": Family(
+        "audioldm", "foleyd.engines.audioldm", ("text_encoder", "unet", "vae", "vocoder")
+    ),
+}
 """The families by the `_class_name` of a folder's `model_index.json`."""
 
 
@@ -153,22 +179,36 @@ def load(
     runtime: str = "torch",
     threads: int | None = None,
     revision: str = "",
+    progress: Callable[[LoadStep], None] = no_progress,
 ) -> Engine:
     """Load the checkpoint in `folder`.
 
-    `device`: "auto" (a CUDA GPU where there is one), "cpu", "cuda", "cuda:1"…; `precision`: "float32",
-    "bfloat16", "float16"; `runtime`: a name from `foleyd.runtime.RUNTIMES`; `threads`: CPU threads, None for
-    the runtime's own choice; `revision`: what the catalog calls this version of the files, for the
-    capabilities. Reads safetensors and JSON from the disk, never the network.
+    `device`: "auto" (a CUDA GPU where there is one, else an Apple GPU, else the CPU), "cpu", "cuda",
+    "cuda:1"…, "mps"; `precision`: "float32", "bfloat16", "float16"; `runtime`: a name from
+    `foleyd.runtime.RUNTIMES`; `threads`: CPU threads, None for the runtime's own choice; `revision`: what the
+    catalog calls this version of the files, for the capabilities; `progress` is called before every part.
+    Reads safetensors and JSON from the disk, never the network.
 
     Raises `ModelMissing`, `ModelBroken`, or `BadRequest` for a device, precision or runtime that this machine
     lacks.
     """
     family = family_of(folder)
+    parts = (LIBRARIES, *family.parts)
+
+    def begin(part: str) -> None:
+        progress(LoadStep(part, parts.index(part), len(parts)))
+
+    begin(LIBRARIES)
     load_engine = importlib.import_module(family.module).load_engine
     return cast(
         Engine,
         load_engine(
-            folder, device=device, precision=precision, runtime=runtime, threads=threads, revision=revision
+            folder,
+            device=device,
+            precision=precision,
+            runtime=runtime,
+            threads=threads,
+            revision=revision,
+            begin=begin,
         ),
     )

@@ -6,6 +6,7 @@ tensors on the runtime's device, whatever happens inside, so an engine is the sa
 
 import importlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
 from foleyd.errors import BadRequest
@@ -30,6 +31,16 @@ class Runtime(Protocol):
     def threads(self) -> int:
         """CPU threads that one operation may use."""
 
+    @property
+    def about(self) -> str:
+        """What it computes on, in words."""
+
+    def limit(self, threads: int | None) -> AbstractContextManager[None]:
+        """Use that many CPU threads, at least 1, inside the block; None changes nothing.
+
+        Raises `BadRequest` for a number below 1.
+        """
+
     def place(self, network: Any, precision: str | None = None) -> Callable[..., Any]:
         """Take over a `torch.nn.Module` and return what to call in its place.
 
@@ -46,8 +57,8 @@ RUNTIMES: Mapping[str, str] = {"torch": "foleyd.runtime.eager:Eager"}
 
 
 def open_runtime(name: str, device: str, precision: str, threads: int | None = None) -> Runtime:
-    """Start a runtime. `device` "auto" takes a CUDA GPU where there is one; `threads` None leaves the choice
-    to it.
+    """Start a runtime. `device` "auto" takes a CUDA GPU where there is one, else an Apple GPU, else the CPU;
+    `threads` None leaves the choice to it.
 
     Raises `BadRequest` for a name, device or precision that this machine or runtime does not have.
     """

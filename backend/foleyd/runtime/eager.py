@@ -1,6 +1,7 @@
-"""The plain runtime: torch, operation by operation, on CPU or CUDA."""
+"""The plain runtime: torch, operation by operation, on CPU, CUDA or an Apple GPU."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ DTYPES: Mapping[str, torch.dtype] = {
 PRECISIONS: Mapping[str, tuple[str, ...]] = {
     "cpu": ("float32", "bfloat16"),
     "cuda": ("float32", "bfloat16", "float16"),
+    "mps": ("float32", "float16"),
 }
 """What each kind of device computes in. Half precision on a CPU overflows and is slower than single."""
 
@@ -30,15 +32,31 @@ class Eager:
         self.device = _device(device)
         self.precision = _check_precision(precision, self.device)
         if threads is not None:
-            if threads < 1:
-                raise BadRequest(f"threads is {threads}: give at least 1.")
-            torch.set_num_threads(threads)
+            _set_threads(threads)
         self._placed: list[nn.Module] = []
 
     @property
     def threads(self) -> int:
         """CPU threads that one operation may use."""
         return torch.get_num_threads()
+
+    @property
+    def about(self) -> str:
+        """What it computes on, in words."""
+        return _ABOUT[self.device.type](self.device)
+
+    @contextmanager
+    def limit(self, threads: int | None) -> Iterator[None]:
+        """Use that many CPU threads inside the block, and as many as before after it."""
+        if threads is None:
+            yield
+            return
+        before = torch.get_num_threads()
+        _set_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def place(self, network: nn.Module, precision: str | None = None) -> Callable[..., Any]:
         """Move the module to the device and precision, in inference mode, and return it."""
@@ -55,10 +73,12 @@ class Eager:
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = next(kind for kind, is_there in _PREFERRED.items() if is_there())
     kind, _, number = name.partition(":")
-    if kind not in PRECISIONS or (number and not number.isdecimal()) or (kind == "cpu" and number):
-        raise BadRequest(f"the device {name!r} is unknown: choose auto, cpu, cuda or cuda:N.")
+    if kind not in PRECISIONS or (number and not number.isdecimal()) or (kind != "cuda" and number):
+        raise BadRequest(f"the device {name!r} is unknown: choose auto, cpu, cuda, cuda:N or mps.")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise BadRequest("the device 'mps' is not there: this machine has no Apple GPU, choose auto or cpu.")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise BadRequest(
             f"the device {name!r} is not there: this machine has {torch.cuda.device_count()} CUDA devices, "
@@ -74,3 +94,38 @@ def _check_precision(precision: str, device: torch.device) -> str:
             f"the precision {precision!r} does not run on {device.type}: choose {' or '.join(allowed)}."
         )
     return precision
+
+
+def _set_threads(count: int) -> None:
+    if count < 1:
+        raise BadRequest(f"threads is {count}: give at least 1.")
+    torch.set_num_threads(count)
+
+
+_PREFERRED: Mapping[str, Callable[[], bool]] = {
+    "cuda": lambda: torch.cuda.is_available(),
+    "mps": lambda: torch.backends.mps.is_available(),
+    "cpu": lambda: True,
+}
+"""What "auto" tries, in order."""
+
+
+def _about_cpu(device: torch.device) -> str:
+    count = torch.get_num_threads()
+    return f"CPU, {count} thread{'s' if count > 1 else ''}"
+
+
+def _about_cuda(device: torch.device) -> str:
+    found = torch.cuda.get_device_properties(device)
+    return f"{found.name}, {found.total_memory / 2**30:.0f} GiB"
+
+
+def _about_mps(device: torch.device) -> str:
+    return "Apple GPU"
+
+
+_ABOUT: Mapping[str, Callable[[torch.device], str]] = {
+    "cpu": _about_cpu,
+    "cuda": _about_cuda,
+    "mps": _about_mps,
+}

@@ -6,7 +6,8 @@ import sys
 
 import torch
 
-_CPU_ALLOCATOR = "DefaultCPUAllocator"
+_ALLOCATORS = ("DefaultCPUAllocator", "MPS backend out of memory")
+"""What is in the message of a plain RuntimeError by which an allocator says that it ran out."""
 
 
 def give_back() -> None:
@@ -18,6 +19,8 @@ def give_back() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
         if trim is not None:
@@ -28,4 +31,4 @@ def ran_out(error: BaseException) -> bool:
     """Whether an exception means that the device had no room left."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and _CPU_ALLOCATOR in str(error)
+    return isinstance(error, RuntimeError) and any(name in str(error) for name in _ALLOCATORS)

@@ -72,7 +72,8 @@ class RenderRequest(Message, frozen=True, kw_only=True):
     ] = ""
     priority: Annotated[Priority, Meta(description="live before normal before background.")] = "normal"
     within_s: Annotated[
-        float | None, Meta(description="Refuse unless the result can be there in so many seconds.")
+        Annotated[float, Meta(gt=0, le=86_400)] | None,
+        Meta(description="Refuse unless the result can be there in so many seconds."),
     ] = None
     bars: Annotated[float | None, Meta(description="Length in bars instead of seconds; needs bpm.")] = None
     bpm: Annotated[float | None, Meta(description="Tempo in beats a minute, 20 to 400.")] = None
@@ -185,7 +186,10 @@ class ClipRequest(Message, frozen=True, kw_only=True):
 
     clip: Annotated[str, Meta(max_length=40, description="The id of a clip.")] = ""
     job_id: Annotated[int | None, Meta(description="A job, instead of a clip.")] = None
-    audio: Annotated[bool, Meta(description="Whether the samples come too.")] = True
+    audio: Annotated[
+        bool,
+        Meta(description="Whether the samples come too: of the clip, or of the take where the job asked so."),
+    ] = True
     client: ClientKey = ""
 
 

@@ -44,10 +44,11 @@ def list_models(as_json: _JSON = False) -> None:
 
     with _reported():
         here = catalog.entries()
+        loaded = _loaded()
         names = {entry.id for entry in here}
         away = {name: known for name, known in catalog.KNOWN.items() if name not in names}
         if as_json:
-            rows = [_facts(entry) for entry in here]
+            rows = [{**_facts(entry), "loaded": entry.id == loaded} for entry in here]
             rows += [
                 {
                     "id": name,
@@ -67,7 +68,7 @@ def list_models(as_json: _JSON = False) -> None:
 
         table = Table("model", "here", "size", "licence", "sell?", "title", box=None, pad_edge=False)
         for entry in here:
-            state = "broken" if entry.problem else "yes"
+            state = "broken" if entry.problem else "loaded" if entry.id == loaded else "yes"
             sell = "yes" if entry.sellable else "no"
             size = catalog.in_words(entry.bytes)
             table.add_row(*map(escape, (entry.id, state, size, entry.licence, sell, entry.title)))
@@ -156,6 +157,8 @@ def remove_model(model: _STORED, revision: _GONE = "", yes: _YES = False, as_jso
 
     with _reported():
         name = catalog.canonical(model)
+        if name == _loaded():
+            raise BadRequest(f"The daemon has {name} in memory: end 'foleyd serve' first.")
         if not yes and not _ask(f"Delete {name} from this machine?"):
             raise Cancelled(f"{name} was left as it is.")
         freed = catalog.remove(name, revision)
@@ -163,6 +166,17 @@ def remove_model(model: _STORED, revision: _GONE = "", yes: _YES = False, as_jso
         _print_json({"id": name, "freed_bytes": freed})
     else:
         typer.echo(f"{name} is gone, {catalog.in_words(freed)} freed.")
+
+
+def _loaded() -> str:
+    """The model that the running daemon has in memory, "" where there is none."""
+    from foleyd.client import Client
+
+    client = Client.connect_running(name="models")
+    if client is None:
+        return ""
+    with client:
+        return client.status().worker.model
 
 
 def _facts(entry: Entry) -> dict[str, Any]:

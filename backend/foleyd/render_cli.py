@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from foleyd.daemon.models import Request
     from foleyd.orders import Order
     from foleyd.recipe import Recipe
+    from foleyd.talk import Talk
 
 MOST_CLIPS = 1000
 """Clips that one command without ``--batch`` may ask for."""
@@ -44,6 +45,11 @@ Batches: a CSV with a header, or TOML with [[clip]] tables and a [defaults] tabl
 leaves open is taken from the command line, then from [defaults]. A row without a seed gets one
 made from its prompt, so a second run finds everything done. Every row is checked before the
 first is rendered, and a report (NAME.report.json beside the clips) says what became of each.
+
+\b
+Daemon: a 'foleyd serve' that runs has the model in memory and makes the sounds; they are in its
+library, too. With --device, with a model in a folder, or with none running, the command has a
+worker of its own.
 """
 
 
@@ -101,7 +107,7 @@ def render(
     device: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="'auto' takes a GPU where there is one; or 'cpu', 'cuda', 'cuda:1'."
+            metavar="NAME", help="'auto' takes a GPU where there is one; or 'cpu', 'mps', 'cuda', 'cuda:1'."
         ),
     ] = "auto",
     precision: Annotated[
@@ -113,6 +119,12 @@ def render(
             show_default=False,
         ),
     ] = None,
+    daemon: Annotated[
+        bool,
+        typer.Option(
+            "--daemon/--no-daemon", help="Ask the running daemon where there is one, or never; see below."
+        ),
+    ] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object about the clips instead of their paths.")
     ] = False,
@@ -127,17 +139,13 @@ def render(
         _one_way_in(prompts, origin, batch, count)
         values = options.read(given)
         model = str(values.pop("model", ""))
-        from foleyd.daemon.job import Session
-        from foleyd.daemon.takes import Takes
         from foleyd.talk import Talk
 
         if origin is not None and precision is None:
             precision = _precision_of(origin)
         with (
             Talk() as talk,
-            Session(
-                takes=Takes(), device=device, precision=precision, sellable=sellable, listen=talk.listen
-            ) as session,
+            _session(daemon and device == "auto", device, precision, sellable, talk) as session,
         ):
             if batch is not None:
                 from foleyd.batch import plan, run
@@ -149,6 +157,24 @@ def render(
                 from foleyd.orders import fill_all
 
                 fill_all(session, talk, _orders(requests, out, format_name, picture, origin), output)
+
+
+def _session(daemon: bool, device: str, precision: str | None, sellable: bool, talk: Talk) -> Session:
+    """The running daemon where it may be asked and there is one, else a worker of our own."""
+    from foleyd.daemon.job import Session
+    from foleyd.daemon.takes import Takes
+
+    if daemon:
+        from foleyd.client import Client
+
+        client = Client.connect_running(name="render")
+        if client is not None:
+            from foleyd.daemon_session import DaemonSession
+
+            return DaemonSession(
+                client, takes=Takes(), precision=precision, sellable=sellable, listen=talk.listen
+            )
+    return Session(takes=Takes(), device=device, precision=precision, sellable=sellable, listen=talk.listen)
 
 
 def _one_way_in(prompts: list[str] | None, origin: Path | None, batch: Path | None, count: int) -> None:

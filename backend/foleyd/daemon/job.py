@@ -114,22 +114,14 @@ class Session:
             take = self._takes.find(request.recipe, precision=self._precision, runtime=self._runtime)
             if take is not None:
                 return Sound(request, take, kept=True, seconds=0.0)
-        folder = request.model.folder
-        if self._loaded != folder or self._worker.pid is None:
-            self._loaded = None
-            self._listen(Loading(request.model.title or request.model.id))
-            loaded = self._worker.load(
-                folder,
-                revision=request.model.revision,
-                device=self._device,
-                precision=self._precision or "float32",
-                runtime=self._runtime or "torch",
-                threads=self._threads,
-            )
-            self._loaded = folder
-            self.device = loaded.device
-        self.check_interrupt()
+            self._takes.check_room(request.recipe)
         began = time.monotonic()
+        return Sound(request, self._render(request, check_silence), False, time.monotonic() - began)
+
+    def _render(self, request: Request, check_silence: bool) -> Take:
+        """A new take, kept."""
+        self._load(request)
+        self.check_interrupt()
         audio: frames.Audio | None = None
         for reply in self._worker.render([request.recipe], check_silence=check_silence):
             if isinstance(reply, frames.Progress):
@@ -138,8 +130,25 @@ class Session:
                 audio = reply
         if audio is None:
             raise RenderFailed("The worker finished without a sound: try again.", "error")
-        take = keep(self._takes, request.recipe, audio)
-        return Sound(request, take, kept=False, seconds=time.monotonic() - began)
+        return keep(self._takes, request.recipe, audio)
+
+    def _load(self, request: Request) -> None:
+        """See that the worker holds the model of a request."""
+        folder = request.model.folder
+        if self._loaded == folder and self._worker.pid is not None:
+            return
+        self._loaded = None
+        self._listen(Loading(request.model.title or request.model.id))
+        loaded = self._worker.load(
+            folder,
+            revision=request.model.revision,
+            device=self._device,
+            precision=self._precision or "float32",
+            runtime=self._runtime or "torch",
+            threads=self._threads,
+        )
+        self._loaded = folder
+        self.device = loaded.device
 
     def interrupt(self) -> None:
         """Stop at the next chance: between two steps, or before the next sound. Safe in a signal handler."""

@@ -1,0 +1,184 @@
+"""The dispatcher: takes renders from the queue, one after the other, and sees to it that each becomes a clip.
+
+`render → kept take? → room on the disk? → worker → take kept → finished as each requester wants → library`.
+It owns nothing that a client sees: it tells the queue how each render ended, and the queue tells everybody
+else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+
+from foleyd.daemon import frames
+from foleyd.daemon.estimate import CostModel
+from foleyd.daemon.job import Sound, keep
+from foleyd.daemon.jobs import Job, Render
+from foleyd.daemon.library import Library
+from foleyd.daemon.metrics import Metrics
+from foleyd.daemon.models import Request
+from foleyd.daemon.queue import Queue
+from foleyd.daemon.supervisor import Supervisor
+from foleyd.daemon.takes import Identity
+from foleyd.errors import Cancelled, FoleydError, RenderFailed
+from foleyd.messages import ClipInfo, Deliver
+from foleyd.recipe import Recipe
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a render is for: a prepared request, the runtime it insists on ("" for any), and what is to be
+    delivered."""
+
+    request: Request
+    runtime: str = ""
+    deliver: Deliver = "clip"
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A clip that a job got: its description, its take, whether the take was there already, and notes on the
+    finishing."""
+
+    clip: ClipInfo
+    take: Identity
+    kept: bool
+    notes: tuple[str, ...]
+
+
+Finishes = Mapping[Recipe, Made]
+"""The result of a render: one take, finished as each recipe wants it that shares it."""
+
+
+class Dispatcher:
+    """Works the queue off. One coroutine, :meth:`run`; :meth:`wake` after anything that changed the queue.
+
+    `cost` learns from every render.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        supervisor: Supervisor,
+        library: Library,
+        cost: CostModel,
+        metrics: Metrics,
+    ) -> None:
+        self._queue = queue
+        self._supervisor = supervisor
+        self._library = library
+        self._cost = cost
+        self._metrics = metrics
+        self._wakeup = asyncio.Event()
+        # SQLite and the finishing of clips have one thread, so that the loop answers meanwhile
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="library")
+
+    async def call(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Run `work` in the library's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    def wake(self) -> None:
+        """Look at the queue again: there is more to do, or what is being done is no longer wanted."""
+        self._wakeup.set()
+        if self._queue.must_stop():
+            self._supervisor.cancel()
+
+    async def run(self) -> None:
+        """Render for ever."""
+        while True:
+            render = self._queue.take_next()
+            if render is None:
+                await self._wakeup.wait()
+                self._wakeup.clear()
+                continue
+            try:
+                await self._work(render)
+            except FoleydError as error:
+                self._queue.failed(render, error)
+            except Exception as error:
+                log.exception("a render failed inside the daemon")
+                said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                self._queue.failed(
+                    render, RenderFailed(f"The daemon failed with {said}: see its log, and try again.")
+                )
+
+    async def _work(self, render: Render) -> None:
+        order: Order = render.payload
+        sound = await self.call(self._kept, order)
+        if sound is None:
+            await self.call(self._library.takes.check_room, order.request.recipe)
+            try:
+                sound = await self._render(render, order)
+            except Cancelled:
+                # whoever wanted it stopped may have gone, or somebody else want it now: the queue knows
+                self._queue.stopped(render)
+                return
+        self._metrics.renders.labels("kept" if sound.kept else "rendered").inc()
+        made: dict[Recipe, Made] = {}
+        # who shares the take may want it finished otherwise, and may come while the first is being finished
+        while waiting := [recipe for recipe in _recipes(render) if recipe not in made]:
+            for wanted in waiting:
+                made[wanted] = await self._finish(sound, wanted)
+        self._queue.finished(render, made)
+
+    async def _render(self, render: Render, order: Order) -> Sound:
+        request = order.request
+        model = request.model
+        if self._queue.must_stop():  # it came while the disk was looked at
+            raise Cancelled("Cancelled before it began.")
+
+        def progress(step: frames.Progress) -> None:
+            self._queue.progressed(render, step.step, step.steps)
+            if self._queue.must_stop():
+                self._supervisor.cancel()
+
+        audio = await self._supervisor.render(
+            request.recipe,
+            folder=model.folder,
+            model=model.id,
+            revision=model.revision,
+            on_progress=progress,
+        )
+        took = self._supervisor.took_s
+        self._metrics.rendering.observe(took)
+        self._cost.observe(render.work, took)
+        take = await self.call(keep, self._library.takes, request.recipe, audio)
+        return Sound(request, take, kept=False, seconds=took)
+
+    async def find(self, order: Order) -> Finishes | None:
+        """The clip of an order whose take is kept already, else None."""
+        sound = await self.call(self._kept, order)
+        if sound is None:
+            return None
+        wanted = order.request.recipe
+        return {wanted: await self._finish(sound, wanted)}
+
+    def _kept(self, order: Order) -> Sound | None:
+        take = self._library.takes.find(order.request.recipe, runtime=order.runtime or None)
+        return None if take is None else Sound(order.request, take, kept=True, seconds=0.0)
+
+    async def _finish(self, sound: Sound, wanted: Recipe) -> Made:
+        request = msgspec.structs.replace(sound.request, recipe=wanted)
+        added = await self.call(self._library.add, msgspec.structs.replace(sound, request=request))
+        return Made(added.clip, sound.take.identity, sound.kept, added.notes)
+
+    def close(self) -> None:
+        """Wait for the library's thread."""
+        self._thread.shutdown(wait=True)
+
+
+def results(job: Job) -> list[Made]:
+    """The clips that a job has, in order."""
+    wanted = (one.payload.request.recipe for one in job.wanted)
+    pairs = zip(wanted, job.results, strict=True)
+    return [finishes[recipe] for recipe, finishes in pairs if finishes is not None]
+
+
+def _recipes(render: Render) -> list[Recipe]:
+    return [job.wanted[index].payload.request.recipe for job, index in render.requesters]

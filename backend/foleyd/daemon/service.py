@@ -1,0 +1,361 @@
+"""The service: what every command does, whichever wire it came by.
+
+:class:`Service` answers requests of :mod:`foleyd.messages` with replies of :mod:`foleyd.messages`; the faces
+(:mod:`~foleyd.daemon.zmq_face`, :mod:`~foleyd.daemon.osc_face`) turn those into messages of their wire and
+tell clients what becomes of their jobs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from foleyd import __version__, commands, recipe
+from foleyd.daemon.dispatch import Dispatcher, Finishes, Made, Order, results
+from foleyd.daemon.estimate import Work
+from foleyd.daemon.events import Events
+from foleyd.daemon.jobs import Job, Wanted
+from foleyd.daemon.leases import Leases
+from foleyd.daemon.library import Library
+from foleyd.daemon.metrics import Metrics
+from foleyd.daemon.models import Models, Request
+from foleyd.daemon.queue import Queue
+from foleyd.daemon.report import Usage
+from foleyd.daemon.show_log import ShowLog
+from foleyd.daemon.supervisor import Supervisor
+from foleyd.engines import catalog, checkpoint
+from foleyd.errors import BadRequest, Cancelled, FoleydError, JobLost, WorkerDown
+from foleyd.messages import (
+    MOST_CLIPS,
+    CancelReply,
+    CancelRequest,
+    InfoReply,
+    InfoRequest,
+    LibraryReply,
+    LibraryRequest,
+    ModelInfo,
+    ModelsReply,
+    ModelsRequest,
+    RenderReply,
+    RenderRequest,
+    RenderResult,
+    TakeInfo,
+)
+from foleyd.recipe import Recipe
+
+TWO_EVALUATIONS = frozenset({"heun"})
+"""Schedulers that run the network twice a step."""
+LOOKS = frozenset({"list", "search", "show", "sets", "holds", "usage"})
+"""Library actions that change nothing."""
+
+
+class Service:
+    """The daemon's commands. Used from its event loop alone."""
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        models: Models,
+        queue: Queue,
+        supervisor: Supervisor,
+        dispatcher: Dispatcher,
+        library: Library,
+        leases: Leases,
+        events: Events,
+        metrics: Metrics,
+        log: ShowLog,
+        usage: Usage,
+    ) -> None:
+        self.model = model
+        self.queue = queue
+        self.leases = leases
+        self.events = events
+        self.metrics = metrics
+        self.library = library
+        self.dispatcher = dispatcher
+        self.supervisor = supervisor
+        self.osc = ""
+        """host:port of OSC, empty where it is off."""
+        self.ending = False
+        """Whether the daemon is about to end, and takes no more jobs."""
+        self._models = models
+        self._log = log
+        self._usage = usage
+
+    def arrived(self, command: str, client: str, via: str, lease_s: float | None = None) -> None:
+        """Count a request, and renew the lease of whoever sent it, as long as before unless `lease_s` is
+        given."""
+        self.metrics.requests.labels(command, via).inc()
+        self.leases.renew(client, lease_s)
+
+    def see_leases(self) -> None:
+        """Leave a core to a live host where one holds a lease."""
+        self.supervisor.spare = self.leases.live
+
+    async def count(self) -> None:
+        """Count anew what the library holds."""
+        found = await self.dispatcher.call(self.library.answer, LibraryRequest(action="usage"), ())
+        self._usage.set(found.total, found.bytes)
+
+    def info(self, request: InfoRequest, client: str) -> InfoReply:
+        """Who this is; the client's lease and role are as it says."""
+        lease = self.leases.renew(client, request.lease_s, request.role or None)
+        self.see_leases()
+        limits = self.queue.limits
+        return InfoReply(
+            protocol=commands.PROTOCOL,
+            version=__version__,
+            pid=self.events.pid,
+            library=str(self.library.root),
+            osc=self.osc,
+            model=self.model,
+            operations=tuple(recipe.OPERATIONS),
+            schedulers=recipe.SCHEDULERS,
+            limits={
+                "jobs": limits.jobs,
+                "per_client": limits.per_client,
+                "background": limits.background,
+            },
+            clips_a_job=MOST_CLIPS,
+            lease_s=lease,
+        )
+
+    async def render(
+        self,
+        request: RenderRequest,
+        client: str,
+        via: str,
+        watch: Callable[[Job], None],
+        job_id: int | None = None,
+    ) -> tuple[Job, RenderReply]:
+        """Admit a job. `watch` is called, after the admission was returned, whenever the job changes.
+
+        `job_id`: the client's own name for it, None to have one chosen. Raises BadRequest, Busy, TooSlow,
+        ModelMissing, WorkerDown; Cancelled where the daemon is about to end.
+        """
+        began = time.perf_counter()
+        try:
+            orders = await self._orders(request)
+            wanted = [await self._wanted(order) for order in orders]
+            if not self.supervisor.ready and any(one.result is None for one in wanted):
+                raise WorkerDown(self.supervisor.state.last_error)
+            if self.ending:
+                raise Cancelled("The daemon is about to end: ask again when it runs.")
+            job = self.queue.admit(
+                client=client,
+                wanted=wanted,
+                slot=request.slot,
+                priority=request.priority,
+                job_id=job_id,
+                within_s=request.within_s,
+            )
+        except FoleydError as error:
+            self.metrics.refusals.labels(error.code).inc()
+            self._log.write(
+                "refused",
+                command="render",
+                client=client,
+                via=via,
+                content=msgspec.to_builtins(request),
+                code=error.code,
+                message=str(error),
+            )
+            raise
+        self.metrics.admission.observe(time.perf_counter() - began)
+        recipes = tuple(_plain(order.request.recipe) for order in orders)
+        self._log.write(
+            "request",
+            command="render",
+            client=client,
+            via=via,
+            content=msgspec.to_builtins(request),
+            recipes=recipes,
+            job_id=job.id,
+        )
+        self.events.watch(job, self._see_end)
+        self.events.watch(job, watch)
+        self.dispatcher.wake()
+        reply = RenderReply(
+            job_id=job.id,
+            state=job.state,
+            position=self.queue.position(job),
+            eta_s=_rounded(self.queue.eta_s(job)),
+            recipes=recipes,
+        )
+        return job, reply
+
+    async def _orders(self, request: RenderRequest) -> list[Order]:
+        """A prepared request for each clip, seeds counting up from the recipe's own or a drawn one."""
+        fields = {"model": self.model, **request.recipe}
+        seconds = commands.length_in_seconds(request)
+        if seconds is not None:
+            fields["seconds"] = seconds
+        base = recipe.from_json(msgspec.json.encode(fields))
+        if base.seed is None:
+            base = recipe.change(base, seed=secrets.randbelow(recipe.DRAWN_SEEDS - request.count + 1))
+        first = base.seed or 0
+        if first + request.count > recipe.SEED_LIMIT:
+            raise BadRequest(
+                f"seed is {first} with a count of {request.count}, which goes past "
+                f"{recipe.SEED_LIMIT - 1}: give a smaller one."
+            )
+        # the first look at a model reads its files: not in the loop
+        prepared = await asyncio.to_thread(self._models.prepare, base)
+        requests = [prepared, *(_with_seed(prepared, first + k) for k in range(1, request.count))]
+        return [Order(one, request.runtime, request.deliver) for one in requests]
+
+    async def _wanted(self, order: Order) -> Wanted:
+        made = order.request.recipe
+        kept: Finishes | None = None
+        if self.library.takes.has(made):
+            kept = await self.dispatcher.find(order)
+            if kept is not None:
+                self.metrics.renders.labels("kept").inc()
+        return Wanted(
+            key=f"{recipe.sound_id(made)} {order.runtime}",
+            payload=order,
+            work=_work(order.request),
+            result=kept,
+        )
+
+    def cancel(self, request: CancelRequest, client: str, via: str) -> CancelReply:
+        """Stop jobs of the client. Raises BadRequest for a request that names none."""
+        if not (request.jobs or request.slot or request.all):
+            raise BadRequest("cancel names nothing: give jobs, a slot, or all.")
+        stopped = (
+            self.queue.cancel(client=client)
+            if request.all
+            else self.queue.cancel(client=client, job_ids=request.jobs, slot=request.slot or None)
+        )
+        self._log.write(
+            "request", command="cancel", client=client, via=via, content=msgspec.to_builtins(request)
+        )
+        self.dispatcher.wake()
+        return CancelReply(cancelled=tuple(job.id for job in stopped))
+
+    def job(self, job_id: int, client: str) -> Job:
+        """A client's job. Raises JobLost."""
+        job = self.queue.job(job_id, client=client)
+        if job is None:
+            raise JobLost(f"job {job_id} is not known here: ask for the sound again; a kept take serves.")
+        return job
+
+    async def shelf(
+        self, request: LibraryRequest, buffers: Sequence[bytes], client: str, via: str
+    ) -> LibraryReply:
+        """Look into the library, or change it. Raises BadRequest, DiskFull."""
+        reply = await self.dispatcher.call(self.library.answer, request, buffers)
+        if request.action not in LOOKS:
+            self._log.write(
+                "request",
+                command="library",
+                client=client,
+                via=via,
+                content=msgspec.to_builtins(request),
+                clips=tuple(clip.clip_id for clip in reply.clips),
+            )
+        return reply
+
+    async def models(self, request: ModelsRequest) -> ModelsReply:
+        """The models on this disk. Raises ModelMissing, ModelBroken."""
+        return await asyncio.to_thread(self._list_models, request)
+
+    def _list_models(self, request: ModelsRequest) -> ModelsReply:
+        listed = (
+            [catalog.resolve(request.model, folders=False)]
+            if request.model
+            else [entry for entry in catalog.entries() if entry.source != "known"]
+        )
+        loaded = self.supervisor.state.model
+        found = []
+        for entry in listed:
+            try:
+                able = checkpoint.read(entry.folder, entry.revision).capabilities
+            except FoleydError:
+                if request.model:
+                    raise
+                continue  # one that is broken must not hide the others; 'foleyd models list' says what it is
+            found.append(
+                ModelInfo(
+                    id=entry.id,
+                    revision=entry.revision,
+                    title=entry.title,
+                    licence=entry.licence,
+                    sellable=entry.sellable,
+                    capabilities=msgspec.to_builtins(able),
+                    loaded=entry.id == loaded,
+                )
+            )
+        return ModelsReply(models=tuple(found))
+
+    def _see_end(self, job: Job) -> None:
+        """Write down how a job ended, behind its request."""
+        if job.active:
+            return
+        self.metrics.jobs.labels(job.state).inc()
+        self._log.write(
+            "result",
+            job_id=job.id,
+            client=job.client,
+            state=job.state,
+            clips=tuple(made.clip.clip_id for made in results(job)),
+            code=job.error.code if job.error else "",
+            message=str(job.error or ""),
+        )
+
+    async def result(self, job: Job) -> RenderResult:
+        """How a job ended, or how far it is; a Set is made of its clips on the way."""
+        made = results(job)
+        return RenderResult(
+            job_id=job.id,
+            state=job.state,
+            clips=tuple(one.clip for one in made),
+            takes=tuple(msgspec.convert(msgspec.to_builtins(one.take), TakeInfo) for one in made),
+            set_id=await self._set(job, made),
+            kept=tuple(one.kept for one in made),
+            seconds=round((job.ended or job.admitted) - job.admitted, 3),
+            code=job.error.code if job.error else "",
+            message=str(job.error or ""),
+            notes=tuple(dict.fromkeys(note for one in made for note in one.notes)),
+        )
+
+    async def _set(self, job: Job, made: Sequence[Made]) -> str:
+        if len(job.wanted) < 2 or not made or job.active:
+            return ""
+        order: Order = job.wanted[0].payload
+        clips = [one.clip.clip_id for one in made]
+        # the id follows from the clips, so asking twice makes one Set
+        info = await self.dispatcher.call(self.library.add_set, order.request.recipe.prompt, clips)
+        return info.set_id
+
+
+def _with_seed(request: Request, seed: int) -> Request:
+    return msgspec.structs.replace(request, recipe=recipe.change(request.recipe, seed=seed))
+
+
+def _work(request: Request) -> Work:
+    made, able = request.recipe, request.capabilities
+    assert made.steps is not None
+    return Work(
+        model=f"{request.model.id} {request.model.revision[:12]}".strip(),
+        seconds=able.auto_seconds if made.seconds == "auto" else made.seconds,
+        steps=made.steps,
+        guided=(made.guidance or 1.0) > 1.0,
+        evaluations=2 * made.steps - 1 if made.scheduler in TWO_EVALUATIONS else None,
+    )
+
+
+def _plain(made: Recipe) -> dict[str, object]:
+    """The fields of a recipe, fit to be sent back."""
+    found: dict[str, object] = msgspec.json.decode(recipe.to_json(made))
+    del found["format"]
+    return found
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

@@ -1,0 +1,69 @@
+"""One program's side of a render over OSC, as any OSC host does it: send a message, read what comes back."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from foleyd.errors import FoleydError, from_code
+from foleyd.wire.osc import Message, read, write
+
+LONGEST = 65_536
+SILENCE_S = 120.0
+"""Seconds without a word, after which the daemon is taken to be gone."""
+
+
+class OscRequests:
+    """A UDP socket that talks to a daemon at `address` (host, port). A context manager."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.connect(address)
+        self._socket.settimeout(SILENCE_S)
+        self._waiting: list[Message] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def render(
+        self,
+        number: int,
+        prompt: str,
+        progress: Callable[[int, int], None],
+        **pairs: int | float | str,
+    ) -> tuple[str, str]:
+        """Ask for a sound by the client's own job `number` and wait for it: the clip's id and its path.
+
+        `progress` gets steps done and steps in all. Raises the error that the daemon names.
+        """
+        flat = [part for pair in pairs.items() for part in pair]
+        self._socket.send(write("/foleyd/render", number, prompt, *flat))
+        deadline = time.monotonic() + SILENCE_S
+        while time.monotonic() < deadline:
+            message = self._next()
+            match message.address, message.arguments:
+                case "/foleyd/progress", (job, int(step), int(steps), *_) if job == number:
+                    progress(step, steps)
+                    deadline = time.monotonic() + SILENCE_S
+                case "/done", ("/foleyd/render", job, str(clip), str(path), *_) if job == number:
+                    return clip, path
+                case "/fail", ("/foleyd/render", str(said), job, str(code), *_) if job == number:
+                    raise from_code(code, said)
+        raise FoleydError("The daemon no longer answers: see its log.")
+
+    def _next(self) -> Message:
+        if not self._waiting:
+            try:
+                datagram = self._socket.recv(LONGEST)
+            except (TimeoutError, ConnectionError) as error:
+                raise FoleydError("The daemon no longer answers: see its log.") from error
+            self._waiting = [timed.message for timed in read(datagram)]
+        return self._waiting.pop(0)

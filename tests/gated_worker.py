@@ -1,0 +1,88 @@
+"""A worker that renders tones, waits where a test tells it to, and keeps a list of its steps.
+
+A prompt with "wait" in it stops before its third step until :func:`open_gate`, or until it is cancelled; one
+with "fail" in it fails there. All runs below FOLEYD_HOME, which the daemon hands on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from faulty_worker import FaultyEngine
+from foleyd.daemon import worker
+from foleyd.daemon.frames import Load
+from foleyd.engines.base import LoadStep, Step, Take
+from foleyd.errors import RenderFailed
+from foleyd.recipe import Recipe
+
+COMMAND = (sys.executable, str(Path(__file__)))
+"""How to start it."""
+
+
+def open_gate(home: Path) -> None:
+    """Let all that waits go on, and nothing wait from now on."""
+    (home / "go").touch()
+
+
+def close_gate(home: Path) -> None:
+    """Let what comes wait again."""
+    (home / "go").unlink(missing_ok=True)
+
+
+def steps(home: Path, prompt: str) -> list[int]:
+    """The steps that were done for a prompt, in order; each render begins with 0."""
+    path = home / "steps"
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = (line.rpartition("\t") for line in lines)
+    return [int(step) for said, _, step in found if said == prompt]
+
+
+class GatedEngine(FaultyEngine):
+    """As its base, with a gate before the third step."""
+
+    def __init__(self) -> None:
+        super().__init__("gate")
+        self._home = Path(os.environ["FOLEYD_HOME"])
+
+    def render(
+        self,
+        recipes: Sequence[Recipe],
+        *,
+        progress: Callable[[Step], None],
+        cancelled: Callable[[], bool],
+        check_silence: bool = True,
+        threads: int | None = None,
+    ) -> list[Take]:
+        def listed(step: Step) -> None:
+            self._list(recipes[0].prompt, step.step)
+            progress(step)
+
+        self._list(recipes[0].prompt, 0)
+        return super().render(
+            recipes, progress=listed, cancelled=cancelled, check_silence=check_silence, threads=threads
+        )
+
+    def gate(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        """Wait, or fail, as the prompt says."""
+        if "fail" in recipe.prompt:
+            raise RenderFailed("the samples are not numbers: try another seed.", "nan")
+        tick = threading.Event()
+        while "wait" in recipe.prompt and not (cancelled() or (self._home / "go").exists()):
+            tick.wait(0.005)
+
+    def _list(self, prompt: str, step: int) -> None:
+        with (self._home / "steps").open("a") as file:
+            file.write(f"{prompt}\t{step}\n")
+
+
+def load(request: Load, progress: Callable[[LoadStep], None]) -> GatedEngine:
+    """What the worker's loop calls."""
+    return GatedEngine()
+
+
+if __name__ == "__main__":
+    worker.serve(load)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 import typer
 
 from foleyd.output import Output
 
 app = typer.Typer(
-    help="Measure the start of the command line, and the stages of a render.", no_args_is_help=False
+    help="Measure the start of the command line, the stages of a render, and how fast a daemon answers.",
+    no_args_is_help=False,
 )
 
 _JSON = typer.Option("--json", help="Print the figures as one JSON object.")
@@ -70,4 +72,35 @@ def render(
         )
         output.body.update(stages.as_json(figures))
         for line in stages.table(figures):
+            output.line(line)
+
+
+@app.command(
+    "daemon", epilog="\b\nExamples:\n  foleyd bench daemon\n  foleyd bench daemon --runs 1000 --json\n"
+)
+def measure_daemon(
+    model: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="The model that renders.")] = "starter",
+    seconds: Annotated[
+        float, typer.Option(min=0.3, max=30, metavar="SECONDS", help="Length of the clip that is delivered.")
+    ] = 5.0,
+    runs: Annotated[
+        int, typer.Option(min=1, max=100_000, metavar="NUMBER", help="Round trips of each kind.")
+    ] = 300,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="NUMBER", help="Renders whose time is foretold.")
+    ] = 30,
+    starts: Annotated[int, typer.Option(min=1, max=100, metavar="NUMBER", help="Starts of a daemon.")] = 3,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Time a daemon: its start, admission and cancelling while it renders, sounds that are kept, delivery.
+
+    It is a daemon of its own, with an empty library that goes with it; one that runs is left alone, and ought
+    not to render meanwhile. 'busy' is measured while the worker renders with all cores.
+    """
+    from foleyd.bench import daemon as bench
+
+    with Output(as_json) as output:
+        figures = bench.measure(model, starts=starts, runs=runs, jobs=jobs, seconds=seconds)
+        output.body.update(msgspec.structs.asdict(figures))
+        for line in bench.table(figures):
             output.line(line)

@@ -202,7 +202,9 @@ class Daemon:
         transport = await _bound(settings.osc_bind, port, endpoint, exact=settings.exact_osc)
         stack.callback(transport.close)
         assert endpoint.own is not None
-        self.service.osc = f"{endpoint.own.host}:{endpoint.own.port}"
+        # who listens on all addresses is told by the one that programs on this machine reach
+        host = "127.0.0.1" if endpoint.own.host == "0.0.0.0" else endpoint.own.host
+        self.service.osc = f"{host}:{endpoint.own.port}"
 
     async def _preload(self) -> None:
         # what keeps a model from loading is told again to whoever asks for a sound

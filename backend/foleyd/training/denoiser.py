@@ -54,8 +54,8 @@ DROPPED = 0.1
 """Share of conditions replaced by the embedding of no text, for classifier-free guidance."""
 DECAY = 0.998
 NOISINESS = 0.5
-"""Exponent on the uniform draw of a noise level: below 1, noisy levels are drawn more often. What a sound *is*
-is settled while it is nearly all noise; the levels that only refine it are learned sooner."""
+"""Exponent on the uniform draw of a noise level: below 1, noisy levels are drawn more often. What a sound is
+gets settled while it is nearly all noise; the levels that only refine it are learned sooner."""
 
 
 class Conditioned(msgspec.Struct, frozen=True):

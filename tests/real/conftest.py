@@ -1,0 +1,46 @@
+"""A daemon with the model that ships, as users have it, and the programs that talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import programs
+from foleyd.client import Client
+from serving import PATIENCE, Served
+
+SECONDS, STEPS = 0.5, 2
+"""A sound that is made in a moment."""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A daemon whose worker has loaded the starter."""
+    with Served(tmp_path_factory.mktemp("served")) as daemon:
+        with Client(daemon.file, timeout_s=PATIENCE) as client:
+            client.render("a warm-up", seconds=SECONDS, steps=STEPS, seed=1).result(PATIENCE)
+        yield daemon
+
+
+@pytest.fixture
+def program() -> Callable[[str, str], str]:
+    """``program("sclang", "supercollider-language")``: its path. Skips without it, but fails where CI says
+    that it must be there."""
+    return programs.find
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home for a program, which is not ours."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[Client]:
+    """Looks at what the daemon has become."""
+    with Client(served.file, timeout_s=PATIENCE) as watcher:
+        yield watcher

@@ -102,8 +102,13 @@ class Program:
         return None
 
     def ended(self) -> int:
-        """Wait until it has ended by itself, and take in all that it said; its exit status."""
-        status = self._process.wait(2 * PATIENCE)
+        """Wait until it has ended, and take in all that it said; its exit status, below zero where it had to be
+        killed because it did not end by itself."""
+        try:
+            status = self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
         self._reader.join(PATIENCE)
         while (line := self._said.get(timeout=PATIENCE)) is not None:
             self.lines.append(line)

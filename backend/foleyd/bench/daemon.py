@@ -122,12 +122,11 @@ def measure(model: str, *, starts: int, runs: int, jobs: int, seconds: float) ->
             under = _under_load(asker, osc, runs)
             busy = _works_on(asker, job)
         status = asker.status()
+    times = {"start": took, **under, **kept}
     return Figures(
         model=entry.id,
         device=status.worker.device,
-        series=tuple(
-            _series(name, times) for name, times in {"start": took, **under, **kept}.items() if name in LABELS
-        ),
+        series=tuple(_series(name, times[name]) for name in LABELS),
         delivery=delivery,
         foretold=foretold,
         busy=busy,

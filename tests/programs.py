@@ -102,8 +102,8 @@ class Program:
         return None
 
     def ended(self) -> int:
-        """Wait until it has ended, and take in all that it said; its exit status, below zero where it had to be
-        killed because it did not end by itself."""
+        """Wait until it has ended, and take in all that it said; its exit status, below zero where it had
+        to be killed because it did not end by itself."""
         try:
             status = self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

@@ -87,6 +87,10 @@ def test_what_comes_late_is_called_at_once_and_counted() -> None:
         schedule.at(clock.now - 0.5, partial(made.append, "a little late"))
         assert made == ["now", "late", "a little late"]
         assert (schedule.late, schedule.latest_s) == (2, 2.0)
+        # a clock that was never set is late, but says nothing about how late things come
+        schedule.at(clock.now - 2e9, partial(made.append, "ancient"))
+        assert made[-1] == "ancient"
+        assert (schedule.late, schedule.latest_s) == (3, 2.0)
 
     in_loop(scenario)
 

@@ -46,6 +46,14 @@ class Models:
             )
         return entry, capabilities
 
+    def adopt(self, name: str) -> Entry:
+        """A model that the user at this machine chose, perhaps a folder: from now on recipes may name it by
+        its id. Raises what :meth:`find` does."""
+        entry, capabilities = found = self.find(name, folders=True)
+        for revision in ("", entry.revision, capabilities.revision):
+            self._known[entry.id, revision, False] = found
+        return entry
+
     def prepare(self, wanted: Recipe, model: str = "") -> Request:
         """Resolve `wanted` against its model and check that the model can do it; renders nothing.
 

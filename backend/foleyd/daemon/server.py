@@ -110,7 +110,7 @@ class Daemon:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shelf_changed = False
         self.models = Models()
-        self.entry, _ = self.models.find(settings.model, folders=True)
+        self.entry = self.models.adopt(settings.model)
         self.library = Library(settings.library, command="foleyd serve", listen=self._clip_changed)
         self.usage = Usage(self.library.root)
         self.metrics, self.log = Metrics(), ShowLog()

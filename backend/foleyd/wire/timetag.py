@@ -49,7 +49,7 @@ class Schedule:
         self.late = 0
         """Calls that came after their time."""
         self.latest_s = 0.0
-        """How late the latest of them was, in seconds."""
+        """How late the latest of them was, in seconds; those of more than an hour are not looked at."""
         self._clock = clock
         self._waiting: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
@@ -97,7 +97,9 @@ class Schedule:
     def _count_late(self, seconds: float) -> None:
         if seconds > 0:
             self.late += 1
-            self.latest_s = max(self.latest_s, seconds)
+            # a time from decades ago is a clock that was never set, and says nothing about the way here
+            if seconds <= FURTHEST_S:
+                self.latest_s = max(self.latest_s, seconds)
 
     def _arm(self) -> None:
         if self._timer is not None:

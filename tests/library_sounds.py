@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from foleyd import recipe
 from foleyd.daemon.job import Sound
 from foleyd.daemon.models import Request
-from foleyd.daemon.takes import Identity, Take, Takes, digest
+from foleyd.daemon.takes import Take, Takes, digest
 from foleyd.engines.base import Capabilities
 from foleyd.engines.catalog import Entry
+from foleyd.messages import TakeInfo
 from foleyd.recipe import Recipe
 
 RATE = 16_000
@@ -61,7 +62,7 @@ def sound(seed: int = 1, prompt: str = "a bell", takes: Takes | None = None, **f
     made = wanted(seed, prompt, **fields)
     samples = tone(seed, 0.6 if made.seconds == "auto" else made.seconds + 0.1)
     how = {"runtime": "tones", "precision": "float32", "bucket": "t1"}
-    identity = Identity(
+    identity = TakeInfo(
         take_id=recipe.take_id(made, **how),
         recipe=recipe.to_json(made),
         seed=seed,

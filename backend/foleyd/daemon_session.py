@@ -9,7 +9,7 @@ import msgspec
 
 from foleyd import recipe
 from foleyd.daemon.job import Session, Stepped
-from foleyd.daemon.takes import Identity, Take
+from foleyd.daemon.takes import Take
 from foleyd.errors import Cancelled, FoleydError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class DaemonSession(Session):
             self._handle = None
         if not (result.takes and result.audio and result.audio[0].kind == "take"):
             raise FoleydError("The daemon sent no sound: see its log, or render with --no-daemon.")
-        about = msgspec.convert(msgspec.to_builtins(result.takes[0]), Identity)
+        about = result.takes[0]
         if self._precision not in (None, about.precision):
             return super()._render(request, check_silence)
         return Take(identity=about, samples=result.audio[0].samples[0])

@@ -131,18 +131,19 @@ class ClipInfo(Message, frozen=True, kw_only=True):
 
 
 class TakeInfo(Message, frozen=True, kw_only=True):
-    """The identity of a raw take: what the model saw and how it was run."""
+    """The identity of a raw take: what the model saw and how it was run. The library keeps it beside the
+    samples."""
 
     take_id: str
-    recipe: str
+    recipe: Annotated[str, Meta(description="Canonical JSON.")]
     seed: int
     bucket: str
     runtime: str
     precision: str
     threads: int
-    rate: int
+    rate: Annotated[int, Meta(description="Hz.")]
     frames: int
-    sha256: str
+    sha256: Annotated[str, Meta(description="Of the samples as little-endian float32, lower-case hex.")]
 
 
 class BufferInfo(Message, frozen=True, kw_only=True):

@@ -13,16 +13,17 @@ import soundfile
 
 from foleyd import paths, recipe
 from foleyd.audio import atomic
-from foleyd.daemon.takes import Identity, Takes, digest
+from foleyd.daemon.takes import Takes, digest
 from foleyd.errors import DiskFull
+from foleyd.messages import TakeInfo
 from foleyd.recipe import Recipe
 
 SAMPLES = np.random.default_rng(1).standard_normal(500).astype(np.float32)
 
 
-def identity(made: Recipe, precision: str = "float32") -> Identity:
+def identity(made: Recipe, precision: str = "float32") -> TakeInfo:
     how = {"runtime": "torch", "precision": precision, "bucket": "t64"}
-    return Identity(
+    return TakeInfo(
         take_id=recipe.take_id(made, **how),
         recipe=recipe.to_json(made),
         seed=made.seed or 0,

@@ -24,9 +24,8 @@ from foleyd.daemon.metrics import Metrics
 from foleyd.daemon.models import Request
 from foleyd.daemon.queue import Queue
 from foleyd.daemon.supervisor import Supervisor
-from foleyd.daemon.takes import Identity
 from foleyd.errors import Cancelled, FoleydError, RenderFailed
-from foleyd.messages import ClipInfo, Deliver
+from foleyd.messages import ClipInfo, Deliver, TakeInfo
 from foleyd.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ class Made(msgspec.Struct, frozen=True):
     finishing."""
 
     clip: ClipInfo
-    take: Identity
+    take: TakeInfo
     kept: bool
     notes: tuple[str, ...]
 

@@ -18,9 +18,10 @@ import numpy as np
 from foleyd import recipe
 from foleyd.daemon import frames
 from foleyd.daemon.models import Models, Request
-from foleyd.daemon.takes import Identity, Take, Takes, digest
+from foleyd.daemon.takes import Take, Takes, digest
 from foleyd.daemon.workers import Worker
 from foleyd.errors import Cancelled, RenderFailed
+from foleyd.messages import TakeInfo
 from foleyd.recipe import Recipe
 
 
@@ -173,7 +174,7 @@ class Session:
 def keep(takes: Takes | None, made: Recipe, audio: frames.Audio) -> Take:
     """What a worker sent, as a take; kept in `takes` where there is such a store. Raises DiskFull."""
     samples = np.frombuffer(audio.samples, dtype="<f4")
-    identity = Identity(
+    identity = TakeInfo(
         take_id=audio.take_id,
         recipe=recipe.to_json(made),
         seed=audio.seed,

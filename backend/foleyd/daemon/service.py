@@ -43,7 +43,6 @@ from foleyd.messages import (
     RenderReply,
     RenderRequest,
     RenderResult,
-    TakeInfo,
 )
 from foleyd.recipe import Recipe
 
@@ -315,7 +314,7 @@ class Service:
             job_id=job.id,
             state=job.state,
             clips=tuple(one.clip for one in made),
-            takes=tuple(msgspec.convert(msgspec.to_builtins(one.take), TakeInfo) for one in made),
+            takes=tuple(one.take for one in made),
             set_id=await self._set(job, made),
             kept=tuple(one.kept for one in made),
             seconds=round((job.ended or job.admitted) - job.admitted, 3),

@@ -23,36 +23,22 @@ from foleyd.audio import riff
 from foleyd.audio.atomic import replacing
 from foleyd.daemon import label, room
 from foleyd.errors import BadRequest, DiskFull
+from foleyd.messages import TakeInfo
 from foleyd.recipe import Recipe
 
 CHUNK = b"take"
-"""The chunk of the label, an :class:`Identity` in JSON."""
+"""The chunk of the label, an :class:`TakeInfo` in JSON."""
 
 _SUFFIX = ".wav"
 _PARTS = ".*.part" + _SUFFIX
 _TRIES = 3
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """What a take is. `recipe`: canonical JSON; `sha256`: of the samples as little-endian float32."""
-
-    take_id: str
-    recipe: str
-    seed: int
-    bucket: str
-    runtime: str
-    precision: str
-    threads: int
-    rate: int
-    frames: int
-    sha256: str
-
-
 class Take(msgspec.Struct, frozen=True, kw_only=True):
     """A take: its identity and its samples (float32 ``[frames]``, mono). `unkept`: the sentence that says
     why it could not be kept, "" where it was."""
 
-    identity: Identity
+    identity: TakeInfo
     samples: NDArray[np.float32]
     unkept: str = ""
 
@@ -95,7 +81,7 @@ class Takes:
         """Whether looking for a take of a resolved recipe is worth the while: there is one, whole or not."""
         return (self.root / recipe.sound_id(wanted)).is_dir()
 
-    def keep(self, made: Recipe, identity: Identity, samples: NDArray[np.float32]) -> Take:
+    def keep(self, made: Recipe, identity: TakeInfo, samples: NDArray[np.float32]) -> Take:
         """Keep a take of the resolved recipe `made`, and return it. One that is there already stays as it is.
 
         A disk that is full or cannot be written to does not cost the sound: the take comes back with the
@@ -186,7 +172,7 @@ def _read(path: Path) -> Take | None:
     try:
         with path.open("rb") as file:
             seen = label.look(file)
-            identity = msgspec.json.decode(label.read(file, seen, CHUNK), type=Identity)
+            identity = msgspec.json.decode(label.read(file, seen, CHUNK), type=TakeInfo)
             sound = riff.body(file, seen.chunks[b"data"], seen.chunks[b"data"].size)
     except OSError:
         return None  # not to be read now is no sign of damage

@@ -6,7 +6,6 @@ A job goes by the number that its client gave it, else by the daemon's own. What
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import math
@@ -15,6 +14,7 @@ from typing import Any
 
 from foleyd import __version__, commands
 from foleyd.commands import COMMANDS
+from foleyd.daemon.errands import Errands
 from foleyd.daemon.jobs import Job
 from foleyd.daemon.report import Report
 from foleyd.daemon.service import Service
@@ -29,8 +29,6 @@ LEASE_S = 600.0
 """Seconds that an OSC client counts as present after a message: it sends none just to be there."""
 MOST_FOUND = 100
 """Clips in the answer to one search."""
-PARTING_S = 2.0
-"""Seconds for what is being worked on when the daemon ends."""
 MOST_TASKS = 256
 """Messages that are being worked on; beyond, they are refused."""
 
@@ -52,7 +50,8 @@ class OscFace:
         self._service = service
         self._report = report
         self._endpoint: Endpoint | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.errands = Errands()
+        """Messages that are being worked on."""
         self._notified: dict[Sender, str] = {}
         self.dispatch: dict[str, Handler] = {
             RENDER: self._later(self._render),
@@ -69,17 +68,6 @@ class OscFace:
     def attach(self, endpoint: Endpoint) -> None:
         """The endpoint that replies go through."""
         self._endpoint = endpoint
-
-    async def drain(self) -> None:
-        """Wait, not for long, until the messages that are being worked on are answered."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=PARTING_S)
-
-    async def close(self) -> None:
-        """Leave the messages that are being worked on."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def client_left(self, client: str) -> None:
         """A lease ended: its notifications end too."""
@@ -98,10 +86,10 @@ class OscFace:
                 self._fail(message, sender, error)
 
         def handle(message: Message, sender: Sender) -> None:
-            if len(self._tasks) >= MOST_TASKS:
+            if len(self.errands) >= MOST_TASKS:
                 self._fail(message, sender, Busy("Too many messages at once: send them more slowly."))
                 return
-            self._begin(guarded(message, sender))
+            self.errands.begin(guarded(message, sender))
 
         return handle
 
@@ -113,11 +101,6 @@ class OscFace:
                 self._fail(message, sender, error)
 
         return handle
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _fail(self, message: Message, sender: Sender, error: Exception) -> None:
         if self._endpoint is not None:
@@ -145,7 +128,7 @@ class OscFace:
         def watch(job: Job) -> None:
             told.changed(job, self._eta(job))
             if not job.active and len(job.wanted) > 1:
-                self._begin(self._keep_set(job))
+                self.errands.begin(self._keep_set(job))
 
         job, reply = await self._service.render(
             request,
@@ -336,7 +319,7 @@ def _client(sender: Sender, given: Mapping[str, object]) -> str:
 
 def _render_request(prompt: object, given: Mapping[str, object]) -> RenderRequest:
     """The request that a prompt and pairs make. Raises BadRequest naming the pair."""
-    own: dict[str, object] = {"recipe": {"prompt": prompt}, "deliver": "none"}
+    own: dict[str, object] = {"deliver": "none"}
     fields: dict[str, object] = {"prompt": prompt}
     for name, value in {"prompt": prompt, **given}.items():
         if isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):

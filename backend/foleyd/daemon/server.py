@@ -181,13 +181,13 @@ class Daemon:
         self.service.ending = True
         self.queue.cancel()
         self.dispatcher.wake()
-        await self.osc.drain()
-        await self.zmq.drain()
+        await self.osc.errands.drain()
+        await self.zmq.errands.drain()
 
     async def close(self) -> None:
         """Let go of the library and of what is open on the disk."""
-        await self.osc.close()
-        await self.zmq.close()
+        await self.osc.errands.close()
+        await self.zmq.errands.close()
         await asyncio.to_thread(self.dispatcher.close)
         with contextlib.suppress(FoleydError):  # estimates begin anew then
             self.cost.save()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from foleyd import recipe
 from foleyd.commands import Command
 from foleyd.daemon.dispatch import Made, Order, results
+from foleyd.daemon.errands import Errands
 from foleyd.daemon.jobs import Job
 from foleyd.daemon.report import Report
 from foleyd.daemon.service import Service
@@ -40,7 +41,6 @@ from foleyd.wire.zmq import Answer, Endpoint, Peer
 
 log = logging.getLogger(__name__)
 RESULT = "render_result"
-PARTING_S = 2.0
 
 
 class ZmqFace:
@@ -52,7 +52,8 @@ class ZmqFace:
         self._report = report
         self._stop = stop
         self._endpoint: Endpoint | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.errands = Errands()
+        """Results that are on their way."""
         self._handlers: dict[type[Message], Callable[..., Awaitable[Answer]]] = {
             InfoRequest: self._info,
             RenderRequest: self._render,
@@ -70,17 +71,6 @@ class ZmqFace:
         self._endpoint = endpoint
         self._service.events.listen(endpoint.publish)
 
-    async def drain(self) -> None:
-        """Wait, not for long, until the results that are on their way have gone."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=PARTING_S)
-
-    async def close(self) -> None:
-        """Leave the results that are on their way."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
     async def handle(
         self, command: Command, request: Message, peer: Peer, buffers: tuple[bytes, ...]
     ) -> Answer:
@@ -95,15 +85,10 @@ class ZmqFace:
     async def _render(self, request: RenderRequest, client: str, peer: Peer, _: Sequence[bytes]) -> Answer:
         def watch(job: Job) -> None:
             if not job.active:
-                self._start(self._tell(job, request.deliver, peer))
+                self.errands.begin(self._tell(job, request.deliver, peer))
 
         _job, reply = await self._service.render(request, client, "zmq", watch)
         return reply, ()
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _tell(self, job: Job, deliver: Deliver, peer: Peer) -> None:
         """Send a job's result; the endpoint sees to it that its admission goes first."""

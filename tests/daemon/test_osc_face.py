@@ -254,7 +254,8 @@ def test_too_many_jobs_are_refused(host: Host) -> None:
 @pytest.mark.parametrize("name", [11, 11.0, "pad-3", "pad-3.5", -1])
 def test_cancel_by_number_by_slot_and_all(open_host: Callable[[], Host], name: int | float | str) -> None:
     host, other = open_host(), open_host()
-    other.send(RENDER, 11, "wait for other", *SHORT, "slot", "pad-3")
+    # a prompt of its own: a render that is stopped late may leave its take
+    other.send(RENDER, 11, f"wait for other {name}", *SHORT, "slot", "pad-3")
     host.send(RENDER, 11, f"wait cancel {name}", *SHORT, "slot", name if isinstance(name, str) else "pad-3")
     host.until(QUEUED)
     host.send("/foleyd/cancel", name)
@@ -265,6 +266,16 @@ def test_cancel_by_number_by_slot_and_all(open_host: Callable[[], Host], name: i
     assert host.ask("/foleyd/cancel", name) == (DONE, "/foleyd/cancel")
     other.send("/foleyd/cancel", -1)
     assert other.until(DONE)[-1] == (DONE, "/foleyd/cancel", 11)
+
+
+def test_a_cancel_right_behind_its_render_is_heard(host: Host) -> None:
+    for number in range(1, 21):
+        host.send(RENDER, number, f"wait overtaken {number}", *SHORT)
+        host.send("/foleyd/cancel", number)
+        host.send("/foleyd/sync", number)
+        heard = host.until("/foleyd/synced")
+        assert (DONE, "/foleyd/cancel", number) in heard
+        assert [one[0] for one in heard if one[0] in (QUEUED, FAIL)] == [QUEUED, FAIL]
 
 
 def test_a_slot_that_pd_turned_into_a_number_is_a_slot(host: Host) -> None:

@@ -1,11 +1,12 @@
 """The daemon as OSC shows it: addresses and arguments to requests, and what becomes of jobs to replies.
 
-A job goes by the number that its client gave it, else by the daemon's own. What needs longer than a moment
-(admission looks at the disk) runs in a task; its failures go back as ``/fail`` like all others.
+A job goes by the number that its client gave it, else by the daemon's own. Messages of one sender are looked
+at one after the other, each in a task, since some need longer than a moment (admission looks at the disk).
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import math
@@ -52,16 +53,17 @@ class OscFace:
         self._endpoint: Endpoint | None = None
         self.errands = Errands()
         """Messages that are being worked on."""
+        self._last: dict[Sender, asyncio.Task[None]] = {}
         self._notified: dict[Sender, str] = {}
         self.dispatch: dict[str, Handler] = {
-            RENDER: self._later(self._render),
-            CANCEL: self._at_once(self._cancel),
-            CLIP: self._later(self._clip),
-            SEARCH: self._later(self._search),
-            STATUS: self._at_once(self._status),
-            VERSION: self._at_once(self._version),
-            NOTIFY: self._at_once(self._notify),
-            SYNC: self._at_once(self._sync),
+            RENDER: self._in_turn(self._render),
+            CANCEL: self._in_turn(self._cancel),
+            CLIP: self._in_turn(self._clip),
+            SEARCH: self._in_turn(self._search),
+            STATUS: self._in_turn(self._status),
+            VERSION: self._in_turn(self._version),
+            NOTIFY: self._in_turn(self._notify),
+            SYNC: self._in_turn(self._sync),
         }
         service.events.listen(self._event)
 
@@ -78,8 +80,13 @@ class OscFace:
         if self._endpoint is not None:
             self._endpoint.send(to, address, *arguments, spare=spare)
 
-    def _later(self, work: Callable[[Message, Sender], Coroutine[Any, Any, None]]) -> Handler:
-        async def guarded(message: Message, sender: Sender) -> None:
+    def _in_turn(self, work: Callable[[Message, Sender], Coroutine[Any, Any, None]]) -> Handler:
+        """Work that begins when all before it from the same sender is done: a cancel must not overtake the
+        render that it means. What it raises goes back as ``/fail``."""
+
+        async def guarded(message: Message, sender: Sender, before: asyncio.Task[None] | None) -> None:
+            if before is not None:
+                await asyncio.wait([before])
             try:
                 await work(message, sender)
             except Exception as error:
@@ -89,18 +96,15 @@ class OscFace:
             if len(self.errands) >= MOST_TASKS:
                 self._fail(message, sender, Busy("Too many messages at once: send them more slowly."))
                 return
-            self.errands.begin(guarded(message, sender))
+            last = self.errands.begin(guarded(message, sender, self._last.get(sender)))
+            self._last[sender] = last
+            last.add_done_callback(lambda done: self._forget(sender, done))
 
         return handle
 
-    def _at_once(self, work: Handler) -> Handler:
-        def handle(message: Message, sender: Sender) -> None:
-            try:
-                work(message, sender)
-            except Exception as error:
-                self._fail(message, sender, error)
-
-        return handle
+    def _forget(self, sender: Sender, done: asyncio.Task[None]) -> None:
+        if self._last.get(sender) is done:
+            del self._last[sender]
 
     def _fail(self, message: Message, sender: Sender, error: Exception) -> None:
         if self._endpoint is not None:
@@ -148,7 +152,7 @@ class OscFace:
         eta = self._service.queue.eta_s(job)
         return UNKNOWN_S if eta is None else round(eta, 3)
 
-    def _cancel(self, message: Message, sender: Sender) -> None:
+    async def _cancel(self, message: Message, sender: Sender) -> None:
         names, rest = _split(message.arguments, _ANYWHERE)
         given = pairs(rest)
         to, client = self._here("cancel", sender, given)
@@ -197,7 +201,7 @@ class OscFace:
             )
         self._send(to, DONE, SEARCH, text, reply.total)
 
-    def _status(self, message: Message, sender: Sender) -> None:
+    async def _status(self, message: Message, sender: Sender) -> None:
         to, _ = self._here("status", sender, pairs(message.arguments))
         status = self._report.status()
         self._send(
@@ -213,18 +217,18 @@ class OscFace:
             status.version,
         )
 
-    def _version(self, message: Message, sender: Sender) -> None:
+    async def _version(self, message: Message, sender: Sender) -> None:
         to, _ = self._here("version", sender, pairs(message.arguments))
         self._send(to, f"{VERSION}.reply", "foleyd", __version__, commands.PROTOCOL)
 
-    def _sync(self, message: Message, sender: Sender) -> None:
+    async def _sync(self, message: Message, sender: Sender) -> None:
         if not message.arguments:
             raise BadRequest("sync needs a number: it comes back.")
         number = whole(message.arguments[0], "id")
         to, _ = self._here("sync", sender, pairs(message.arguments[1:]))
         self._send(to, "/foleyd/synced", number)
 
-    def _notify(self, message: Message, sender: Sender) -> None:
+    async def _notify(self, message: Message, sender: Sender) -> None:
         if not message.arguments:
             raise BadRequest("notify needs 1 (send me events) or 0 (no more).")
         on = whole(message.arguments[0], "on")

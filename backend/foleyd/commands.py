@@ -30,7 +30,6 @@ class Argument(msgspec.Struct, frozen=True):
     name: str
     tag: Literal["i", "s", "f"]
     about: str
-    optional: bool = False
     repeated: bool = False
 
 

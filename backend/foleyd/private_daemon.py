@@ -78,5 +78,6 @@ def _last_words(log: IO[bytes]) -> str:
     """The last line of a daemon that did not start, without its name in front."""
     log.seek(0)
     lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
-    said = lines[-1].removeprefix("foleyd: ") if lines else "it said nothing"
-    return said if lines else f"The daemon could not be started ({said}): run 'foleyd doctor'."
+    if not lines:
+        return "The daemon could not be started and said nothing: run 'foleyd doctor'."
+    return lines[-1].removeprefix("foleyd: ")

@@ -62,11 +62,11 @@ class Events:
             slot=job.slot,
             state=job.state,
             position=job.position,
-            eta_s=None if job.active is False else self._eta(job),
+            eta_s=self._eta(job) if job.active else None,
             step=job.step,
             steps=job.steps,
-            code=job.error.code if job.error else "",
-            message=str(job.error or ""),
+            code=job.code,
+            message=job.message,
             clips=tuple(made.clip.clip_id for made in results(job)),
         )
         if job.state == "failed":

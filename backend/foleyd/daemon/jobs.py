@@ -99,6 +99,16 @@ class Job:
         """Steps to do in all, over all its sounds."""
         return sum(part.steps for part in self.parts)
 
+    @property
+    def code(self) -> str:
+        """The word for its error, "" where it has none."""
+        return self.error.code if self.error else ""
+
+    @property
+    def message(self) -> str:
+        """Its error's sentence, "" where it has none."""
+        return str(self.error or "")
+
     def rank(self, index: int) -> Rank:
         """Where the sound `index` stands in the order of work."""
         return PRIORITIES.index(self.priority), self.ticket, index

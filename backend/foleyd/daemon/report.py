@@ -37,13 +37,10 @@ class Report:
         service = self._service
         queue, state = service.queue, service.supervisor.state
         snapshot = queue.snapshot()
-        counts = {
+        counts: dict[str, int] = {
             "waiting": sum(snapshot.waiting.values()),
             "running": sum(snapshot.running.values()),
-            **{
-                f"{priority}": snapshot.waiting[priority] + snapshot.running[priority]
-                for priority in PRIORITIES
-            },
+            **{priority: snapshot.waiting[priority] + snapshot.running[priority] for priority in PRIORITIES},
         }
         return StatusReply(
             version=__version__,
@@ -79,8 +76,8 @@ class Report:
             eta_s=None if eta is None else round(eta, 2),
             step=job.step,
             steps=job.steps,
-            code=job.error.code if job.error else "",
-            message=str(job.error or ""),
+            code=job.code,
+            message=job.message,
         )
 
     def _gauges(self) -> None:

@@ -265,11 +265,7 @@ class Service:
         return await asyncio.to_thread(self._list_models, request)
 
     def _list_models(self, request: ModelsRequest) -> ModelsReply:
-        listed = (
-            [catalog.resolve(request.model, folders=False)]
-            if request.model
-            else [entry for entry in catalog.entries() if entry.source != "known"]
-        )
+        listed = [catalog.resolve(request.model, folders=False)] if request.model else catalog.entries()
         loaded = self.supervisor.state.model
         found = []
         for entry in listed:
@@ -303,8 +299,8 @@ class Service:
             client=job.client,
             state=job.state,
             clips=tuple(made.clip.clip_id for made in results(job)),
-            code=job.error.code if job.error else "",
-            message=str(job.error or ""),
+            code=job.code,
+            message=job.message,
         )
 
     async def result(self, job: Job) -> RenderResult:
@@ -318,8 +314,8 @@ class Service:
             set_id=await self._set(job, made),
             kept=tuple(one.kept for one in made),
             seconds=round((job.ended or job.admitted) - job.admitted, 3),
-            code=job.error.code if job.error else "",
-            message=str(job.error or ""),
+            code=job.code,
+            message=job.message,
             notes=tuple(dict.fromkeys(note for one in made for note in one.notes)),
         )
 

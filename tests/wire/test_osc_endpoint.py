@@ -246,6 +246,26 @@ def test_a_message_for_much_later_is_refused() -> None:
     talk(scenario)
 
 
+def test_a_handler_that_places_its_message_itself_gets_it_early_with_its_time() -> None:
+    heard: list[tuple[object, float | None, float]] = []
+    own: list[Endpoint] = []
+
+    def place(said: Message, sender: Sender) -> None:
+        heard.append((said.arguments[0], own[0].due, time.time()))
+
+    async def scenario(endpoint: Endpoint, client: Client) -> None:
+        own.append(endpoint)
+        due = time.time() + 0.6
+        timed = message("/place", "i", struct.pack(">i", 2))
+        client.send(bundle(timed, time=ntp(due)), endpoint.own)
+        client.send(message("/place", "i", struct.pack(">i", 1)), endpoint.own)
+        await until(lambda: len(heard) == 2)
+        assert [(number, when) for number, when, _ in heard] == [(1, None), (2, pytest.approx(due, abs=1e-6))]
+        assert heard[1][2] < due
+
+    talk(scenario, {"/place": place}, early_s=0.5)
+
+
 def test_timed_messages_sound_in_the_order_of_their_times() -> None:
     async def scenario(endpoint: Endpoint, client: Client) -> None:
         now = time.time()

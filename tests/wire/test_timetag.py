@@ -53,6 +53,24 @@ def test_fractions_are_kept_to_a_microsecond() -> None:
     assert to_unix(second + 2**32 // 1000) - 1_800_000_000 == pytest.approx(0.001, abs=1e-6)
 
 
+def test_a_call_may_be_made_early_without_being_late() -> None:
+    def scenario(clock: Clock, schedule: Schedule, made: list[str]) -> None:
+        schedule.at(clock.now + 2, partial(made.append, "in two seconds"), early_s=0.5)
+        schedule.at(clock.now + 0.4, partial(made.append, "near"), early_s=0.5)
+        assert made == ["near"]
+        clock.now += 1.4
+        schedule.run_due()
+        assert made == ["near"]
+        clock.now += 0.2
+        schedule.run_due()
+        assert made == ["near", "in two seconds"]
+        assert schedule.late == 0
+        schedule.at(clock.now - 1, partial(made.append, "late"), early_s=0.5)
+        assert schedule.late == 1
+
+    in_loop(scenario)
+
+
 def test_calls_are_made_in_the_order_of_their_times_and_of_their_coming() -> None:
     def scenario(clock: Clock, schedule: Schedule, made: list[str]) -> None:
         for name, ahead in [

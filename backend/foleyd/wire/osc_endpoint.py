@@ -101,8 +101,10 @@ class Endpoint(asyncio.DatagramProtocol):
 
     `dispatch`: a handler for each address; it may raise FoleydError, which goes back as ``/fail address
     sentence code``. `on_unknown`: takes what has no handler, instead of a ``/fail``. `allow`: IP addresses of
-    other machines that may talk; this machine always may. `clock`: seconds since 1970, for timetags; `ticks`:
-    seconds that never run back, for rates. Raises BadRequest where `allow` holds something else.
+    other machines that may talk; this machine always may. `early_s`: how long before a bundle's time its
+    messages are handled, for handlers that place them themselves by :attr:`due`. `clock`: seconds since 1970,
+    for timetags; `ticks`: seconds that never run back, for rates. Raises BadRequest where `allow` holds
+    something else.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Endpoint(asyncio.DatagramProtocol):
         allow: Iterable[str] = (),
         counters: Counters | None = None,
         complaints_a_second: float = COMPLAINTS_A_SECOND,
+        early_s: float = 0.0,
         clock: Callable[[], float] = time.time,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -125,6 +128,9 @@ class Endpoint(asyncio.DatagramProtocol):
         self._complaints = Buckets(complaints_a_second, ticks)
         self._traces = Bucket(_TRACES_A_SECOND, ticks)
         self._transport: asyncio.DatagramTransport | None = None
+        self._early_s = early_s
+        self.due: float | None = None
+        """Time of the message that is being handled, in seconds since 1970; None for at once."""
         self.own: Sender | None = None
         """The address that the endpoint has, None while it has no socket."""
 
@@ -229,12 +235,14 @@ class Endpoint(asyncio.DatagramProtocol):
             self._run(timed.message, sender)
             return
         try:
-            self.schedule.at(to_unix(timed.time), partial(self._run, timed.message, sender))
+            due = to_unix(timed.time)
+            self.schedule.at(due, partial(self._run, timed.message, sender, due), early_s=self._early_s)
         except BadRequest as error:
             self.counters.untimely += 1
             self._complain(sender, timed.message.address, str(error), error.code)
 
-    def _run(self, message: Message, sender: Sender) -> None:
+    def _run(self, message: Message, sender: Sender, due: float | None = None) -> None:
+        self.due = due
         try:
             self._dispatch.get(message.address, self._unknown)(message, sender)
         except Exception as error:

@@ -58,14 +58,15 @@ class Schedule:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def at(self, when: float, call: Callable[[], None]) -> None:
-        """Make `call` at `when`; at once if that is over, which is counted.
+    def at(self, when: float, call: Callable[[], None], *, early_s: float = 0.0) -> None:
+        """Make `call` `early_s` before `when`; at once if that is over. Where `when` is over, it is counted.
 
         Raises BadRequest where `when` is more than an hour ahead, or too many calls wait.
         """
         ahead = when - self._clock()
         if ahead <= 0:
             self._count_late(-ahead)
+        if ahead <= early_s:
             call()
             return
         if ahead > FURTHEST_S:
@@ -75,8 +76,8 @@ class Schedule:
             )
         if len(self._waiting) >= MOST_WAITING:
             raise BadRequest(f"{MOST_WAITING} messages wait for their time already: send this one later.")
-        heapq.heappush(self._waiting, (when, next(self._numbers), call))
-        if self._waiting[0][0] == when:
+        heapq.heappush(self._waiting, (when - early_s, next(self._numbers), call))
+        if self._waiting[0][0] == when - early_s:
             self._arm()
 
     def run_due(self) -> None:

@@ -21,7 +21,8 @@ TEXT = DOCUMENT.read_text(encoding="utf-8")
 
 
 def test_the_document_is_not_stale() -> None:
-    assert protocol.renewed(TEXT) == TEXT, f"run: python -m foleyd.protocol {DOCUMENT.name}"
+    stale = f"run: python -m foleyd.protocol {DOCUMENT.name}"
+    assert protocol.renewed(TEXT, protocol.tables()) == TEXT, stale
 
 
 def test_every_table_that_is_made_is_in_the_document() -> None:
@@ -30,7 +31,7 @@ def test_every_table_that_is_made_is_in_the_document() -> None:
 
 def test_a_marker_that_nobody_knows_is_an_error() -> None:
     with pytest.raises(KeyError, match="nothing"):
-        protocol.renewed("<!-- table: nothing -->\n<!-- end -->")
+        protocol.renewed("<!-- table: nothing -->\n<!-- end -->", protocol.tables())
 
 
 def test_every_command_event_and_address_appears() -> None:

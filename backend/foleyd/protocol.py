@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ _SHARED: tuple[type[Message], ...] = (
 def tables() -> dict[str, str]:
     """Every generated part of the document, by the name in its marker."""
     return {
-        "commands": _table(
+        "commands": table(
             ("message type", "sockets", "what it does"),
             (
                 (f"`{c.name}_request` → `{c.name}_reply`", ", ".join(c.channels), c.about)
@@ -51,7 +51,7 @@ def tables() -> dict[str, str]:
             f"### `{topic}_event` (topic `{topic}`)\n\n{_said(kind)}\n\n{_fields(kind)}"
             for topic, kind in EVENTS.items()
         ),
-        "recipe": _table(
+        "recipe": table(
             ("field", "what it takes", "default", "meaning"),
             (
                 (f"`{f.name}`", accepts(f), _default(f.default), f.help)
@@ -59,16 +59,16 @@ def tables() -> dict[str, str]:
                 if f.kind != "sources"
             ),
         ),
-        "osc": _table(
+        "osc": table(
             ("message", "arguments", "replies", "notes"), (_osc(form, said) for form, said in _forms())
         ),
-        "errors": _table(("code", "meaning"), sorted(_errors())),
+        "errors": table(("code", "meaning"), sorted(_errors())),
     }
 
 
-def renewed(document: str) -> str:
-    """The document with its generated parts made anew. Raises KeyError for a marker that is unknown."""
-    made = tables()
+def renewed(document: str, made: Mapping[str, str]) -> str:
+    """The document with the parts in `made` between its markers. Raises KeyError for a marker that is
+    unknown."""
     return _MARKED.sub(lambda found: f"{found[1]}\n{made[found[2]].strip()}\n\n{found[3]}", document)
 
 
@@ -123,7 +123,7 @@ def _fields(kind: type[Message]) -> str:
         rows.append((f"`{field.encode_name}`", type_, default, about))
     if not rows:
         return "No fields.\n"
-    return _table(("field", "type", "default", "meaning"), rows)
+    return table(("field", "type", "default", "meaning"), rows)
 
 
 def _type(found: msgspec.inspect.Type) -> tuple[str, str]:
@@ -168,18 +168,23 @@ def _default(value: object) -> str:
     return f"`{msgspec.json.encode(value).decode()}`"
 
 
-def _table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in lines)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Renew the document at the path that is given; 1 if it was stale."""
-    path = Path(arguments[0])
+def renew(path: Path, made: Mapping[str, str]) -> int:
+    """Put the parts in `made` into the document at `path`; 1 if it was stale."""
     before = path.read_text(encoding="utf-8")
-    after = renewed(before)
+    after = renewed(before, made)
     path.write_text(after, encoding="utf-8")
     return int(after != before)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Renew the document at the path that is given; 1 if it was stale."""
+    return renew(Path(arguments[0]), tables())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """``foleyd demo``: two sounds, so that a newcomer hears in a minute what this machine can do.
 
 They come the way that a DAW or a live host gets them: a daemon is asked over OSC, says how far it is, and
-says where the clip lies.
+says where the clip lies; a live host then plays them, where anything here can play.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ def demo(
                 clips.append(_shown(one, number, osc, folder, talk))
                 output.line(clips[-1].path)
                 talk.say(_told(clips[-1]))
+        talk.say(_heard([Path(clip.path) for clip in clips]))
         talk.say(f'Now try: foleyd render "{SHOWS[0].prompt}" --count 3 -o {folder}')
 
 
@@ -129,6 +130,16 @@ def _shown(one: Show, number: int, osc: OscRequests, folder: Path, talk: Talk) -
         true_peak_dbtp=round(peak, 2) if math.isfinite(peak) else None,
         loudness_lufs=None if loudness is None else round(loudness, 2),
     )
+
+
+def _heard(clips: list[Path]) -> str:
+    from foleyd.errors import FoleydError
+    from foleyd.heard import play
+
+    try:
+        return f"Played on {play(clips)}."
+    except FoleydError as error:
+        return f"Not played ({error}): the files and pictures above are what there is."
 
 
 def _told(clip: Shown) -> str:

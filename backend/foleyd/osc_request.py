@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from foleyd.errors import FoleydError, from_code
 from foleyd.wire.osc import Message, read, write
@@ -58,6 +58,28 @@ class OscRequests:
                 case "/fail", ("/foleyd/render", str(said), job, str(code), *_) if job == number:
                     raise from_code(code, said)
         raise FoleydError("The daemon no longer answers: see its log.")
+
+    def done(self, address: str, *arguments: int | float | str) -> tuple[object, ...]:
+        """Send a command and wait for its ``/done``: what that carries. Raises what ``/fail`` says."""
+        self._socket.send(write(address, *arguments))
+        while True:
+            message = self._next()
+            match message.address, message.arguments:
+                case "/done", (str(command), *rest) if command == address:
+                    return tuple(rest)
+                case "/fail", (str(command), str(said), *_, str(code)) if command == address:
+                    raise from_code(code, said)
+
+    def asked(self, address: str, *arguments: int | float | str) -> tuple[Any, ...]:
+        """Send a query and wait for the answer on its own address. Raises what ``/fail`` says."""
+        self._socket.send(write(address, *arguments))
+        while True:
+            message = self._next()
+            match message.address, message.arguments:
+                case found, _ if found == address:
+                    return tuple(message.arguments)
+                case "/fail", (str(command), str(said), *_, str(code)) if command == address:
+                    raise from_code(code, said)
 
     def _next(self) -> Message:
         if not self._waiting:

@@ -1,0 +1,1 @@
+"""The live host of foleyd: pads, presets, and audio that never stops."""

@@ -1,0 +1,106 @@
+"""A render that a pad orders: what is asked of the daemon, and when it is asked for again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from foleyd import recipe as recipes
+from foleyd.errors import BadRequest, Busy, Cancelled, FoleydError, JobLost, NoDaemon, WorkerDied
+from foleyd.messages import MOST_CLIPS, RenderReply
+from foleyd_live.promise import Promise
+from foleyd_live.properties import Value, whole
+from foleyd_live.tempo import Tempo
+
+MOST_DEATHS = 2
+"""Deaths of a worker after which a render is asked for again: it may be what kills them."""
+OWN_PAIRS = ("count", "bars", "by")
+"""Names beside those of a recipe's fields."""
+
+Progress = Callable[[float, float], object]
+"""Gets the share that is done, 0 … 1, and the seconds until the clip is expected."""
+
+
+def _silent(share: float, eta: float) -> None:
+    """Nobody listens."""
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of the daemon, and what is done with it. `bars` is None for a length in seconds."""
+
+    fields: dict[str, Any]
+    count: int = 1
+    bars: float | None = None
+    by_bar: bool = False
+    preset: str = ""
+
+    @classmethod
+    def read(cls, prompt: str, pairs: Mapping[str, Value], preset: str = "") -> Wish:
+        """A prompt and its pairs. Raises BadRequest naming the pair that is wrong."""
+        fields: dict[str, Any] = {name: value for name, value in pairs.items() if name not in OWN_PAIRS}
+        if fields.pop("prompt", prompt) != prompt:
+            raise BadRequest("prompt is given twice: leave it out of the pairs.")
+        recipes.make(prompt=prompt, **fields)
+        count = whole(pairs.get("count", 1))
+        if count is None or not 1 <= count <= MOST_CLIPS:
+            raise BadRequest(f"count is {pairs['count']!r:.40}: give 1 to {MOST_CLIPS}.")
+        bars = pairs.get("bars")
+        if bars is not None and (isinstance(bars, str) or not 0 < bars <= 64):
+            raise BadRequest(f"bars is {bars!r:.40}: give more than 0, at most 64.")
+        if bars is not None and "seconds" in fields:
+            raise BadRequest("both seconds and bars are given: give one of them.")
+        if pairs.get("by", "bar") != "bar":
+            raise BadRequest(f"by is {pairs['by']!r:.40}: give bar, or leave it out.")
+        fields = {"prompt": prompt, **fields}
+        return cls(fields=fields, count=count, bars=bars, by_bar="by" in pairs, preset=preset)
+
+
+class Order:
+    """A render of a pad. `request` is what the daemon is asked, with nothing left open once it has admitted
+    it; `bpm` the tempo that its length was made for."""
+
+    def __init__(self, pad: int, wish: Wish, progress: Progress, tempo: Tempo) -> None:
+        self.pad, self.wish, self.progress = pad, wish, progress
+        self.prompt = str(wish.fields["prompt"])
+        self.bpm = None if wish.bars is None else tempo.bpm
+        bars = {} if wish.bars is None else {"bars": wish.bars, "bpm": tempo.bpm, "beats": tempo.beats}
+        self.request: dict[str, Any] = {**wish.fields, **bars, "count": wish.count}
+        self.promise: Promise | None = None
+        self.admitted = False
+        self.superseded = False
+        """Whether the daemon gave it up for another one on its slot."""
+        self.state, self.eta = "queued", 0.0
+        self.end: Cancelled | None = None
+        """Why it was given up here."""
+        self.task: asyncio.Task[str] | None = None
+        self.meanwhile: asyncio.Task[None] | None = None
+        self._deaths = 0
+        self._cancelled = 0
+
+    def admit(self, reply: RenderReply) -> None:
+        """From now on this very sound is meant, whatever daemon is asked."""
+        self.request = {**reply.recipes[0], "count": len(reply.recipes)}
+        self.admitted = True
+
+    def refused(self, error: FoleydError) -> bool:
+        """Whether to ask again after the daemon did not admit it."""
+        if isinstance(error, Cancelled):  # it is about to end, and that is why it had cancelled the job
+            self._cancelled = 0
+        return self.admitted and isinstance(error, Cancelled | NoDaemon | Busy)
+
+    def failed(self, error: FoleydError) -> bool:
+        """Whether to ask again after the job came to nothing.
+
+        A daemon that ends cancels its jobs in the same words as somebody who wants them cancelled: the first
+        time it is taken for the former.
+        """
+        if isinstance(error, WorkerDied):
+            self._deaths += 1
+            return self._deaths <= MOST_DEATHS
+        if isinstance(error, Cancelled):
+            self._cancelled += 1
+            return not self.superseded and self._cancelled == 1
+        return isinstance(error, JobLost | NoDaemon)

@@ -3,6 +3,8 @@ something is not."""
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import os
 import platform
 import shutil
@@ -26,6 +28,7 @@ EPILOG = """\b
 Examples:
   foleyd doctor
   foleyd doctor --model ./my-model --json
+  foleyd doctor --show friday.json
 """
 
 Status = Literal["ok", "warning", "failed", "skipped"]
@@ -103,6 +106,9 @@ def doctor(
             metavar="NAME", help="'auto' takes a GPU where there is one; or 'cpu', 'cuda', 'cuda:1'."
         ),
     ] = "auto",
+    show: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A show whose clips, device and room are checked too.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as one JSON object.")] = False,
 ) -> None:
     """Check this machine, one line a check.
@@ -112,7 +118,7 @@ def doctor(
     with Output(as_json) as output:
         checks: list[Check] = []
         output.body["checks"] = checks
-        for check in examine(model, device):
+        for check in itertools.chain(examine(model, device), _of_show(show)):
             checks.append(check)
             output.line(f"{MARKS[check.status]}{check.name}: {check.detail}")
         if bad := [check.name for check in checks if check.status == "failed"]:
@@ -136,6 +142,14 @@ def examine(model: str, device: str = "auto") -> Iterator[Check]:
         return
     yield check_hashes(entry)
     yield from check_render(model, device)
+
+
+def _of_show(show: Path | None) -> Iterator[Check]:
+    """The checks of a show, which the live host makes."""
+    if show is None:
+        return iter(())
+    found: Iterator[Check] = importlib.import_module("foleyd_live.show_doctor").examine(show)
+    return found
 
 
 def check_python() -> Check:

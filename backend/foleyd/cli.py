@@ -35,13 +35,15 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "render": Command("foleyd.render_cli:render", "Turn sentences into sound files."),
     "serve": Command("foleyd.serve_cli:serve", "Answer DAWs and live hosts over ZeroMQ and OSC."),
+    "live": Command("foleyd_live.live_cli:live", "Play clips on pads, in time, on the audio device."),
     "status": Command("foleyd.status_cli:status", "Show what the running daemon is doing."),
     "replay": Command("foleyd.replay_cli:replay", "Render what a show asked for again."),
     "demo": Command("foleyd.demo:demo", "Render two sounds and say where they are."),
     "models": Command("foleyd.models_cli:app", "List, show, pull and remove models."),
+    "presets": Command("foleyd_live.presets_cli:app", "List, check, make and install presets."),
     "library": Command("foleyd.library_cli:app", "Find, tag, keep, export and prune clips."),
     "doctor": Command("foleyd.doctor:doctor", "Check this machine, one line a check."),
-    "bench": Command("foleyd.bench:app", "Measure the command line, the stages of a render, and the daemon."),
+    "bench": Command("foleyd.bench:app", "Measure the command line, renders, the daemon and the live host."),
     "train": Command("foleyd.training.cli:app", "Train a model; reproduces the starter."),
 }
 """The commands in the order that the help shows them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Annotated
 
 import msgspec
@@ -10,7 +11,7 @@ import typer
 from foleyd.output import Output
 
 app = typer.Typer(
-    help="Measure the start of the command line, the stages of a render, and how fast a daemon answers.",
+    help="Measure the command line's start, a render's stages, a daemon's answers, the live host's audio.",
     no_args_is_help=False,
 )
 
@@ -103,4 +104,35 @@ def measure_daemon(
         figures = bench.measure(model, starts=starts, runs=runs, jobs=jobs, seconds=seconds)
         output.body.update(msgspec.structs.asdict(figures))
         for line in bench.table(figures):
+            output.line(line)
+
+
+@app.command(
+    "live",
+    epilog="\b\nExamples:\n  foleyd bench live\n  foleyd bench live --seconds 600 --host-api JACK --json\n",
+)
+def live(
+    seconds: Annotated[
+        float, typer.Option(min=2, max=3600, metavar="SECONDS", help="Length of each of the runs.")
+    ] = 20.0,
+    voices: Annotated[int, typer.Option(min=1, max=64, metavar="NUMBER", help="Looping voices.")] = 32,
+    block: Annotated[
+        int, typer.Option(min=16, max=4096, metavar="FRAMES", help="Frames of a block, at 48 kHz.")
+    ] = 128,
+    model: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="What the daemon renders.")] = "starter",
+    device: Annotated[
+        str, typer.Option(metavar="NAME|NUMBER", help="Audio device; a jackd of its own where there is none.")
+    ] = "",
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Count underruns and time the audio callback while a daemon renders on every core.
+
+    Each mixer plays alone, beside a daemon that keeps a core free for it, and beside one that does not know
+    of it.
+    """
+    measured = importlib.import_module("foleyd_live.bench")
+    with Output(as_json) as output:
+        figures = measured.measure(seconds, voices, block, model, device)
+        output.body.update(measured.as_json(figures))
+        for line in measured.table(figures):
             output.line(line)

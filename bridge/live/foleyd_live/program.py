@@ -1,0 +1,250 @@
+"""What comes onto the pads from files: presets and banks, the show that is open, its setlist."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foleyd.errors import BadRequest, Cancelled, FoleydError
+from foleyd_live import properties, trigger_log
+from foleyd_live import show as shows
+from foleyd_live.banks import Banks
+from foleyd_live.page_host import BankCard, PresetCard
+from foleyd_live.presets import Bank, Preset
+from foleyd_live.properties import BANK, PADS, PROPERTIES
+
+if TYPE_CHECKING:
+    from foleyd_live.host import Host
+
+EARLY_S = 1.0
+"""Seconds before their time at which the presses of a replayed log go to the mixer."""
+_log = logging.getLogger("foleyd_live")
+Told = Callable[..., object]
+
+
+class Program:
+    """The presets, the show and the setlist of `host`."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.banks = Banks()
+        self._show = shows.Show()
+        self._path = host.settings.show
+        self._turns: dict[str, int] = {}
+        self._cards: tuple[BankCard, ...] = ()
+        self._broken: set[str] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def title(self) -> str:
+        """What the open show is called."""
+        return self._show.title or (self._path.stem if self._path else "")
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The setlist's names."""
+        return tuple(one.name for one in self._show.setlist)
+
+    async def open(self) -> None:
+        """Open the show and the bank that the settings name, and play a log again where they name one.
+        Raises BadRequest for what cannot be read; a clip that is missing leaves its pad empty and is
+        told."""
+        if self._path is not None and self._path.is_file():
+            await self._restore(await asyncio.to_thread(shows.read, self._path))
+        if self._host.settings.bank:
+            self.banks.find(self._host.settings.bank)
+            self._begin(self._told(self.load(self._host.settings.bank, 0)))
+        if self._host.settings.replay is not None:
+            lines = list(await asyncio.to_thread(trigger_log.read, self._host.settings.replay))
+            self._begin(self._told(self._replay(lines)))
+
+    async def close(self) -> None:
+        """Save the show where it was opened from, and end what was begun."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._path is not None:
+            try:
+                await self.save()
+            except FoleydError as error:
+                _log.error("the show was not saved: %s", error)
+
+    # presets
+
+    async def load(self, label: str, first: int, told: Told | None = None) -> list[int]:
+        """Put a preset, or a bank from pad `first` on, on pads; the pads. Waits for their clips.
+
+        Raises BadRequest before anything is changed where the presets cannot be read or do not fit; after
+        that, the first failure of a render when all are over.
+        """
+        bank, preset = await asyncio.to_thread(self.banks.find, label)
+        presets = bank.presets[:BANK] if preset is None else (preset,)
+        if first + len(presets) > PADS:
+            raise BadRequest(f"{len(presets)} presets do not fit from pad {first + 1} on: choose another.")
+        pads = list(range(first, first + len(presets)))
+        made = await asyncio.gather(
+            *(self._put(pad, bank, one) for pad, one in zip(pads, presets, strict=True)),
+            return_exceptions=True,
+        )
+        self._host.prefetch.poke()
+        for result in made:
+            if isinstance(result, BaseException) and not isinstance(result, Cancelled):
+                raise result
+        return pads
+
+    async def step(self, pad: int, by: int) -> str:
+        """The preset `by` places after the pad's own in its bank, around the bank's ends; its label."""
+        now = str(self._host.get("pad/preset", pad))
+        if not now:
+            raise BadRequest(f"pad {pad + 1} has no preset to step on from: load one first.")
+        bank, preset = await asyncio.to_thread(self.banks.find, now)
+        place = bank.presets.index(preset) + by if preset is not None else 0
+        found = bank.presets[place % len(bank.presets)]
+        await self._put(pad, bank, found)
+        self._host.prefetch.poke()
+        return _label(bank, found)
+
+    async def _put(self, pad: int, bank: Bank, preset: Preset) -> None:
+        label = _label(bank, preset)
+        turn = self._turns.get(label, 0)
+        self._turns[label] = turn + 1
+        for name, value in preset.play.items():
+            self._host.set(f"pad/{name}", pad, value)
+        fields = preset.fields(turn)
+        prompt = str(fields.pop("prompt"))
+        await self._host.orders.render(pad, prompt, fields, preset=label)
+
+    def neighbours(self) -> list[Mapping[str, Any]]:
+        """Recipes worth making while the daemon is idle: the presets before and after those on pads."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for label in {str(self._host.get("pad/preset", pad)) for pad in range(PADS)} - {""}:
+            try:
+                bank, preset = self.banks.find(label)
+            except FoleydError:
+                continue
+            place = bank.presets.index(preset) if preset is not None else 0
+            for by in (1, -1):
+                near = bank.presets[(place + by) % len(bank.presets)]
+                if near.seeds:
+                    found[_label(bank, near)] = near.fields(self._turns.get(_label(bank, near), 0))
+        return list(found.values())
+
+    def cards(self) -> tuple[BankCard, ...]:
+        """The banks as a browser shows them; broken ones are left out, and told once."""
+        cards = tuple(
+            BankCard(
+                name=bank.name,
+                title=bank.title,
+                about=bank.about,
+                presets=tuple(
+                    PresetCard(
+                        preset=_label(bank, one),
+                        name=one.name,
+                        category=one.category,
+                        tags=one.tags,
+                        prompt=one.prompt,
+                    )
+                    for one in bank.presets
+                ),
+            )
+            for bank in self.banks.all()
+        )
+        for name, why in self.banks.broken().items():
+            if name not in self._broken:
+                _log.warning("%s", why)
+                self._broken.add(name)
+        if cards != self._cards:
+            self._cards = cards
+        return self._cards
+
+    # shows
+
+    async def save(self) -> Path:
+        """Write the show where it was opened from. Raises BadRequest without such a place."""
+        if self._path is None:
+            raise BadRequest("no show is open: start 'foleyd live' with --show and a file.")
+        await asyncio.to_thread(shows.write, self._path, self._as_it_is())
+        return self._path
+
+    def _as_it_is(self) -> shows.Show:
+        host = self._host
+        pads = {str(pad + 1): host.pads.state(pad) for pad in range(PADS)}
+        values = {
+            row.address: host.get(row.address)
+            for row in PROPERTIES.values()
+            if row.scope != "pad" and not row.read_only and host.get(row.address) != row.default
+        }
+        return shows.Show(
+            title=self._show.title,
+            pads={number: state for number, state in pads.items() if state.values or state.clip},
+            values=values,
+            bindings=host.midi.bindings,
+            setlist=self._show.setlist,
+        )
+
+    async def _restore(self, show: shows.Show) -> None:
+        self._show = show
+        for address, value in show.values.items():
+            if address == "host/setlist":
+                self._host.keep(address, properties.check(properties.find(address), value))
+            else:
+                self._host.set(address, None, value)
+        self._host.midi.restore(show.bindings)
+        for number, state in show.pads.items():
+            try:
+                await self._host.pads.restore(int(number) - 1, state)
+            except FoleydError as error:
+                _log.warning("pad %s: %s", number, error)
+
+    # setlist
+
+    async def go(self, place: int) -> str:
+        """Load an entry of the setlist, counted from 1; its name. Raises BadRequest."""
+        if not 1 <= place <= len(self._show.setlist):
+            raise BadRequest(f"there is no place {place} in the setlist: it has {len(self._show.setlist)}.")
+        entry = self._show.setlist[place - 1]
+        self._host.keep("host/setlist", place)
+        await asyncio.gather(*(self.load(label, pad - 1) for label, pad in entry.load.items()))
+        return entry.name
+
+    def want(self, place: int) -> None:
+        """Begin to load an entry; 0 is before the first, and loads nothing."""
+        if place == 0:
+            self._host.keep("host/setlist", 0)
+        else:
+            self._begin(self._told(self.go(place)))
+
+    # replay
+
+    async def _replay(self, lines: list[tuple[float, trigger_log.Line]]) -> None:
+        host = self._host
+        begin = host.desk.frame + int(EARLY_S * host.desk.rate)
+        for seconds, line in lines:
+            frame = begin + round(seconds * host.desk.rate)
+            ahead = (frame - host.desk.frame) / host.desk.rate - EARLY_S
+            if ahead > 0:
+                await asyncio.sleep(ahead)
+            try:
+                host.begin(line.do, line.args, line.pairs, frame=frame)
+            except FoleydError as error:
+                _log.warning("replay: %s", error)
+        _log.info("the trigger log was played again: %d presses", len(lines))
+
+    def _begin(self, doing: Any) -> None:
+        task = asyncio.ensure_future(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _told(self, doing: Any) -> None:
+        """Do something that nobody waits for; what goes wrong is logged."""
+        try:
+            await doing
+        except FoleydError as error:
+            _log.warning("%s", error)
+
+
+def _label(bank: Bank, preset: Preset) -> str:
+    return f"{bank.name}/{preset.name}"

@@ -61,7 +61,7 @@ class OscRequests:
 
     def done(self, address: str, *arguments: int | float | str) -> tuple[object, ...]:
         """Send a command and wait for its ``/done``: what that carries. Raises what ``/fail`` says."""
-        self._socket.send(write(address, *arguments))
+        self.send(address, *arguments)
         while True:
             message = self._next()
             match message.address, message.arguments:
@@ -70,13 +70,23 @@ class OscRequests:
                 case "/fail", (str(command), str(said), *_, str(code)) if command == address:
                     raise from_code(code, said)
 
-    def asked(self, address: str, *arguments: int | float | str) -> tuple[Any, ...]:
-        """Send a query and wait for the answer on its own address. Raises what ``/fail`` says."""
+    def send(self, address: str, *arguments: int | float | str) -> None:
+        """Send a message that has no answer where it works."""
         self._socket.send(write(address, *arguments))
+
+    def heard(self) -> tuple[Any, ...]:
+        """The next message that comes: its address and its arguments."""
+        message = self._next()
+        return (message.address, *message.arguments)
+
+    def asked(self, address: str, *arguments: int | float | str) -> tuple[Any, ...]:
+        """Send a query and wait for the answer on its own address, or on that with ``.reply``. Raises what
+        ``/fail`` says."""
+        self.send(address, *arguments)
         while True:
             message = self._next()
             match message.address, message.arguments:
-                case found, _ if found == address:
+                case found, _ if found in (address, f"{address}.reply"):
                     return tuple(message.arguments)
                 case "/fail", (str(command), str(said), *_, str(code)) if command == address:
                     raise from_code(code, said)

@@ -39,6 +39,7 @@ def test_the_demo_starts_a_daemon_asks_it_over_osc_and_ends_it(
     assert measure.centroid(*kick) < 0.5 * measure.centroid(*bell)
     assert np.isclose(measure.true_peak_dbtp(*kick), -1.0, atol=0.1)
     assert "true peak -1.0 dB" in ran.err
+    assert "Played on " in ran.err
     # the daemon took its worker, its lock and its file with it, and left the clips and its log
     assert re.search(r"listens to OSC on 127\.0\.0\.1:\d+ ", ran.err)
     assert not default_path().exists()

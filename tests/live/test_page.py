@@ -276,14 +276,17 @@ def test_clips_of_pads_are_served_under_their_names(tmp_path: Path) -> None:
         path = tmp_path / "abc.wav"
         path.write_bytes(b"RIFF and so on")
         host = StandIn()
-        host.clips[2] = stand_in.clip(name='Glass/../ "breaking"\r\n é', path=path)
+        host.values["pad/prompt", 2] = 'Glass/../ "breaking" é'
+        host.clips[2] = stand_in.clip(path=path)
         host.clips[3] = stand_in.clip(path="")
         host.clips[4] = stand_in.clip(path=tmp_path / "gone.wav")
         async with opened(host) as (page, _):
             status, headers, body = await get(page, "/clip/3", Cookie=cookie(page))
             assert (status, body) == (200, b"RIFF and so on")
             assert headers["content-type"] == "audio/wav"
-            assert headers["content-disposition"].startswith("attachment")
+            assert headers["content-disposition"] == (
+                "attachment; filename*=utf-8''03%20Glass%20breaking%20%C3%A9.wav"
+            )
             for nothing in ("/clip/1", "/clip/4", "/clip/5", "/clip/0", "/clip/65", "/clip/x", "/clip/"):
                 assert (await get(page, nothing, Cookie=cookie(page)))[0] == 404
             for outside in ("/../page.py", "/..%2fpage.py", "/%2e%2e/page.py", "//etc/passwd", "/page.py"):
@@ -293,9 +296,19 @@ def test_clips_of_pads_are_served_under_their_names(tmp_path: Path) -> None:
 
 
 def test_file_names_are_safe_and_sort() -> None:
-    clip = stand_in.clip(name='Glass/../ "breaking"\r\n é.wav', path="/x/abc.WAV")
-    assert page_view.file_name(clip, 2) == "03 breaking é.wav"
-    assert page_view.file_name(stand_in.clip(name="///", path="/x/a.flac"), 11) == "12 clip.flac"
+    host = StandIn()
+    host.values["pad/prompt", 2] = 'Glass/../ "breaking" é' + " on" * 40
+    name = page_view.file_name(host, 2, stand_in.clip(path="/x/abc.WAV"))
+    assert name.startswith("03 Glass breaking é on on")
+    assert name.endswith(".wav")
+    assert len(name) <= 3 + 60 + 4
+    host.values["pad/preset", 2] = "effects/Glass"
+    assert page_view.file_name(host, 2, stand_in.clip(path="/x/abc.WAV")) == "03 Glass.wav"
+    host.values["pad/name", 2] = "Crash"
+    assert page_view.file_name(host, 2, stand_in.clip(path="/x/abc.WAV")) == "03 Crash.wav"
+    assert page_view.file_name(host, 11, stand_in.clip(name="k.x.wav", path="/x/a.flac")) == "12 k x.flac"
+    assert page_view.file_name(host, 11, stand_in.clip(name="///", path="/x/a.flac")) == "12 clip.flac"
+    assert page_view.file_name(host, 11, stand_in.clip(path="")) == ""
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_names_what_exists() -> None:

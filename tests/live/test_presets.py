@@ -183,7 +183,7 @@ RECIPES = [
 @pytest.mark.parametrize(("recipe", "reason"), RECIPES, ids=[recipe for recipe, _ in RECIPES])
 def test_a_recipe_is_checked_field_by_field(recipe: str, reason: str) -> None:
     data = f'{{"presets": [\n{{"name": "x",\n\n"recipe": {recipe}}}]}}'.encode()
-    with pytest.raises(BadRequest, match="^mine.json, line 4: ") as refused:
+    with pytest.raises(BadRequest, match=r"^mine\.json, line 4: ") as refused:
         presets.read("mine", data)
     assert reason in str(refused.value)
     assert list(VALIDATOR.iter_errors(json.loads(data)))
@@ -292,11 +292,7 @@ def test_a_preset_that_takes_anothers_place_leaves_what_is_not_known() -> None:
         "play": {"zap": 0},
         "tags": ["low"],
     }
-    assert list(first) == ["mood", "name", "recipe", "tags", "play"] or list(first)[:3] == [
-        "mood",
-        "name",
-        "recipe",
-    ]
+    assert list(first) == ["mood", "name", "recipe", "play", "tags"]
     assert found.presets[0].seeds == ()
     assert found.document["presets"][1] == STRANGE["presets"][1]
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import jack_server
 import programs
 from foleyd.client import Client
+from live_host import Live
 from serving import PATIENCE, Served
 
 SECONDS, STEPS = 0.5, 2
@@ -44,3 +46,21 @@ def client(served: Served) -> Iterator[Client]:
     """Looks at what the daemon has become."""
     with Client(served.file, timeout_s=PATIENCE) as watcher:
         yield watcher
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[jack_server.Server]:
+    """A real jackd."""
+    programs.find("jackd", "jackd2")
+    with jack_server.served() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def live(
+    server: jack_server.Server, served: Served, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
+    """A live host with a page, on that jackd, with the daemon of `served`."""
+    found = Live(tmp_path_factory.mktemp("live"), server, served.file)
+    yield found
+    found.end()

@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from chromium import Chromium
+from serving import PATIENCE
 
 SIZES = {"desktop": (1440, 900, False), "tablet": (1024, 768, True), "upright": (768, 1024, True)}
-SHORT = "0.5"
-"""Seconds of sound that are made in a moment."""
+SHORT, STEPS = "0.5", "2"
+"""Of a sound that is made in a moment."""
 PICTURES = os.environ.get("FOLEYD_PICTURES", "")
 """A folder where pictures of the page are kept; nowhere when empty."""
 
@@ -87,9 +88,11 @@ def render(page: Chromium, number: int, prompt: str) -> None:
         " unit.dispatchEvent(new Event('change')); })()"
     )
     page.write('[aria-label="Length as a number"]', SHORT)
+    page.ask("document.querySelector('.recipe details').open = true")
+    page.write("#recipe-steps", STEPS)
     page.write("#prompt", prompt)
     page.click("#render")
-    page.until(f"{element(pad(number, ' .fact'))}.textContent === '0.50 s'")
+    page.until(f"{element(pad(number, ' .fact'))}.textContent === '0.50 s'", PATIENCE)
     page.until(f"{element(pad(number, ' .press'))}.ariaLabel.includes('{prompt}')")
 
 

@@ -7,6 +7,7 @@ file of a function, and would go on with an old layout of :mod:`foleyd_live.memo
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +27,8 @@ def _key() -> str:
     return hashlib.sha256(text + numba.__version__.encode()).hexdigest()[:16]
 
 
-numba.config.CACHE_DIR = str(home("cache") / "numba" / _key())
+# whoever sets numba's own variable means it
+numba.config.CACHE_DIR = str(Path(os.environ.get("NUMBA_CACHE_DIR") or home("cache") / "numba") / _key())
 
 
 def njit(function: F) -> F:

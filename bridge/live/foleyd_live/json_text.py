@@ -17,6 +17,7 @@ Place = tuple[str | int, ...]
 """Where a value is: the keys and the indices that lead to it."""
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_NUMBER = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
@@ -74,9 +75,9 @@ class JsonText:
             self._lines[place] = line
             if token in _NO_NUMBER or (token[0] in "-0123456789" and math.isinf(float(token))):
                 raise self._at(line, f"{token:.20} is no number that JSON has: give one.")
-            for said in (token, place[-1] if place else ""):
-                if isinstance(said, str) and not _is_whole(json.loads(said) if said[:1] == '"' else said):
-                    raise self._at(line, "a text holds half a character: write it anew.")
+            said = (json.loads(token) if token[0] == '"' else "", place[-1] if place else "")
+            if any(isinstance(one, str) and _SURROGATE.search(one) for one in said):
+                raise self._at(line, "a text holds half a character: write it anew.")
 
 
 def write(value: Mapping[str, Any]) -> bytes:
@@ -105,7 +106,3 @@ def _values(text: str) -> Iterator[tuple[Place, int, str]]:
             yield tuple(one for one in place if one is not None), line, token
             if token in ("{", "["):
                 place.append(None if token == "{" else 0)
-
-
-def _is_whole(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)

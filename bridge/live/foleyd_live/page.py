@@ -104,6 +104,7 @@ class Page:
             ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -156,7 +157,7 @@ class Page:
         return FileResponse(
             clip.path,
             media_type=kind or "application/octet-stream",
-            filename=page_view.file_name(clip, pad),
+            filename=page_view.file_name(self._host, pad, clip),
             headers={"Content-Security-Policy": "default-src 'none'; sandbox"},
         )
 

@@ -275,10 +275,10 @@ class Viewer:
 
     async def _tell_clips(self, pad: int) -> None:
         clip = self._host.clip(pad)
-        if self._is_news(("clip", pad), clip and (clip.slot, id(clip), clip.frames, clip.name)):
-            await self._send(
-                page_view.Shape(pad=pad + 1, look=page_view.look(clip, pad) if clip is not None else None)
-            )
+        file = page_view.file_name(self._host, pad, clip) if clip else ""
+        if self._is_news(("clip", pad), clip and (clip.slot, id(clip), clip.frames, file)):
+            look = page_view.look(clip, file) if clip else None
+            await self._send(page_view.Shape(pad=pad + 1, look=look))
         candidates = list(self._host.candidates(pad))
         if self._is_news(("candidates", pad), candidates):
             self._offer(pad, candidates, [None] * len(candidates))

@@ -201,8 +201,8 @@ def live(host: PageHost, meters: Meters) -> Live:
     )
 
 
-def look(clip: Clip, pad: int | None = None) -> Look:
-    """`clip` as the page draws it; with a `pad` it may be fetched from there."""
+def look(clip: Clip, file: str = "") -> Look:
+    """`clip` as the page draws it; `file` is what a browser calls it, where it may be fetched."""
     wave = np.clip(np.asarray(clip.overview, np.float32).reshape(-1, 2) * 127, -127, 127)
     frames = max(1, clip.frames)
     return Look(
@@ -211,7 +211,7 @@ def look(clip: Clip, pad: int | None = None) -> Look:
         seconds=round(clip.seconds, 4),
         wave=np.round(wave).astype(np.int8).tobytes(),
         loop=(clip.loop[0] / frames, clip.loop[1] / frames) if clip.loop else None,
-        file=file_name(clip, pad) if pad is not None and clip.path else "",
+        file=file,
     )
 
 
@@ -226,12 +226,15 @@ def candidate(source: ClipSource, clip: Clip | None) -> Candidate:
     )
 
 
-def file_name(clip: Clip, pad: int) -> str:
-    """What a browser calls the clip's file: the pad's number, so that a folder of them sorts, and its
-    name."""
-    plain = "".join(sign if sign.isalnum() or sign in " -_" else " " for sign in Path(clip.name).stem)
-    words = " ".join(plain.split())[:60] or "clip"
-    return f"{pad + 1:02} {words}{Path(clip.path).suffix.lower()}"
+def file_name(host: PageHost, pad: int, clip: Clip) -> str:
+    """What a browser calls the file of the pad's clip: the pad's number, so that a folder of them sorts, and
+    its words. Empty where it has no file."""
+    if not clip.path:
+        return ""
+    preset = str(host.get("pad/preset", pad)).rpartition("/")[2]
+    words = str(host.get("pad/name", pad) or preset or host.get("pad/prompt", pad)) or Path(clip.name).stem
+    plain = "".join(sign if sign.isalnum() or sign in " -_" else " " for sign in words)
+    return f"{pad + 1:02} {' '.join(plain.split())[:60] or 'clip'}{Path(clip.path).suffix.lower()}"
 
 
 def _short(level: float) -> float:

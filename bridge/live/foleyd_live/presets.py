@@ -181,11 +181,11 @@ def put(bank: Bank, preset: Mapping[str, Any]) -> Bank:
     if not places:
         return make(bank.name, {**bank.document, "presets": [*presets, dict(preset)]}, bank)
     former = presets[places[0]]
-    merged = _merged(former, preset, _PRESET_KEYS)
+    new = dict(preset)
     for key, known in (("recipe", FIELDS.keys()), ("play", PLAY.keys())):
         if kept := _merged(former.get(key, {}), preset.get(key, {}), known):
-            merged[key] = kept
-    presets[places[0]] = merged
+            new[key] = kept
+    presets[places[0]] = _merged(former, new, _PRESET_KEYS)
     return make(bank.name, {**bank.document, "presets": presets}, bank)
 
 

@@ -92,10 +92,11 @@ class Show(msgspec.Struct, frozen=True, kw_only=True):
 
     def changed(self, change: Change) -> Show:
         """The show with other clips in the place of its own."""
+        pads = _changed(self.pads, change)
         setlist = tuple(
             msgspec.structs.replace(entry, pads=_changed(entry.pads, change)) for entry in self.setlist
         )
-        return msgspec.structs.replace(self, pads=_changed(self.pads, change), setlist=setlist)
+        return msgspec.structs.replace(self, pads=pads, setlist=setlist)
 
 
 def read(path: Path) -> Show:

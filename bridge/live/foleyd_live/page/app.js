@@ -142,7 +142,7 @@ class App {
 
   title() {
     const pad = this.selected;
-    const name = this.store.get("pad/name", pad) || this.store.looks.get(pad)?.name || "";
+    const name = this.store.title(pad);
     const text = `Pad ${pad}`;
     if (this.heading.dataset.text === text + name) return;
     this.heading.dataset.text = text + name;

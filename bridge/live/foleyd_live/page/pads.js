@@ -177,7 +177,7 @@ class Tile {
       element.style.setProperty("--own", readable(colour));
     }
     this.wave.show(look, readable(colour));
-    const name = of("name") || (look ? look.name : of("prompt"));
+    const name = store.title(pad);
     say(this.name, name || (state === "empty" ? "Empty" : ""));
     say(this.fact, fact(state, of("progress"), of("eta"), look));
     this.bar.style.transform = `scaleX(${state === "rendering" ? of("progress") : 0})`;

@@ -48,6 +48,7 @@ export class Recipe {
   field(row) {
     const input = row.kind === "choice" || row.kind === "switch" ? choice(row) : box(row);
     input.title = row.help;
+    input.id = `recipe-${row.name}`;
     this.inputs.set(row.name, input);
     const text = row.name.replace("_", " ");
     return labelled(text[0].toUpperCase() + text.slice(1) + (row.unit && row.kind === "number" ? ` (${row.unit})` : ""), input);

@@ -151,7 +151,7 @@ export class Sound {
     if (!this.prompts.has(pad) && document.activeElement !== this.prompt) this.prompt.value = of("prompt");
     this.wave.show(look, readable(of("colour")));
     mark(this.stage, "bare", !look);
-    say(this.facts, look ? [seconds(look.seconds), look.name].join(" · ") : "No clip on this pad yet");
+    say(this.facts, look ? [seconds(look.seconds), this.store.title(pad)].join(" · ") : "No clip on this pad yet");
     this.file.hidden = !look?.file;
     if (look?.file) {
       this.file.href = new URL(`/clip/${pad}`, location.href).href;

@@ -32,6 +32,12 @@ export class Store {
     return this.values.get(key) ?? this.rows.get(address)?.default;
   }
 
+  /** What a pad is called; empty for one that has nothing. */
+  title(pad) {
+    const preset = this.get("pad/preset", pad).split("/").pop();
+    return this.get("pad/name", pad) || preset || this.get("pad/prompt", pad) || this.looks.get(pad)?.name || "";
+  }
+
   put(address, pad, value) {
     const key = pad === null ? address : `${address} ${pad}`;
     if (this.get(address, pad) === value) return;

@@ -19,14 +19,17 @@ def is_installed() -> bool:
 
 
 @contextlib.contextmanager
-def private_jack(rate: int = 48_000, block: int = 256, channels: int = 4) -> Iterator[dict[str, str]]:
+def private_jack(
+    rate: int = 48_000, block: int = 256, channels: int = 4, *, realtime: bool = False
+) -> Iterator[dict[str, str]]:
     """Start ``jackd`` with the dummy driver, and end it with the block: the environment that leads a program
-    to it. It may take a moment until programs can open it."""
+    to it. It may take a moment until programs can open it. With `realtime` it asks for real-time priority for
+    itself and its clients, and ends at once where the system grants none."""
     name = f"foleyd-{os.getpid()}"
     driver = ["-d", "dummy", "-r", str(rate), "-p", str(block), "-P", str(channels), "-C", str(channels)]
     with tempfile.TemporaryFile() as log:
         server = subprocess.Popen(
-            ["jackd", "--no-realtime", "-n", name, *driver],
+            ["jackd", "--realtime" if realtime else "--no-realtime", "-n", name, *driver],
             stdout=log,
             stderr=log,
             env={**os.environ, "JACK_NO_AUDIO_RESERVATION": "1"},

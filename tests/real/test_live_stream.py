@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -335,7 +337,8 @@ def test_a_frame_is_heard_when_the_clock_map_says() -> None:
 def alsa_without_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """ALSA with a device that swallows what it gets, as fast as it gets it."""
     configuration = tmp_path / "asound.conf"
-    configuration.write_text("pcm.nothing { type null }\nctl.nothing { type null }\n")
+    # the second cannot be opened: PortAudio 19.6 asserts that some device of the configuration cannot
+    configuration.write_text("pcm.nothing { type null }\npcm.absent { type hw card 31 }\n")
     with monkeypatch.context() as changed:
         changed.setenv("ALSA_CONFIG_PATH", str(configuration))
         changed.setenv("JACK_DEFAULT_SERVER", "foleyd-test-none")
@@ -438,3 +441,11 @@ def test_now_is_the_next_block(server: jack_server.Server) -> None:
                 await until(lambda: not desk.voices(), "the voices do not end")
 
     asyncio.run(scenario())
+
+
+def test_a_client_closes_while_its_callback_waits_for_python(server: jack_server.Server) -> None:
+    script = Path(__file__).parent.parent / "live" / "closes_under_python.py"
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, **server.environment}, capture_output=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, b"closed 10\n"), done.stderr.decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -109,7 +109,7 @@ def measure_daemon(
 
 @app.command(
     "live",
-    epilog="\b\nExamples:\n  foleyd bench live\n  foleyd bench live --seconds 600 --host-api JACK --json\n",
+    epilog="\b\nExamples:\n  foleyd bench live\n  foleyd bench live --seconds 600 --mixer numba --json\n",
 )
 def live(
     seconds: Annotated[
@@ -123,16 +123,25 @@ def live(
     device: Annotated[
         str, typer.Option(metavar="NAME|NUMBER", help="Audio device; a jackd of its own where there is none.")
     ] = "",
+    mixer: Annotated[
+        Literal["both", "numba", "numpy"], typer.Option(help="The compiled one, the reference, or both.")
+    ] = "both",
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
-    """Count underruns and time the audio callback while a daemon renders on every core.
+    """Count underruns and time the audio callback while daemons render.
 
-    Each mixer plays alone, beside a daemon that keeps a core free for it, and beside one that does not know
-    of it.
+    Each mixer plays without a daemon, beside one that keeps a core free for it, and with a second one beside
+    that which does not know of it. On a jackd of its own it plays without and with real-time priority, where
+    the system grants it.
     """
     measured = importlib.import_module("foleyd_live.bench")
     with Output(as_json) as output:
-        figures = measured.measure(seconds, voices, block, model, device)
+        figures: list[Any] = []
+        mixers = measured.MIXERS if mixer == "both" else (mixer,)
+        for figure in measured.measure(seconds, voices, block, model, device, mixers):
+            if not figures:
+                for line in measured.heading(figure):
+                    output.line(line)
+            figures.append(figure)
+            output.line(measured.line(figure))
         output.body.update(measured.as_json(figures))
-        for line in measured.table(figures):
-            output.line(line)

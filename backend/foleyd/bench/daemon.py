@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import random
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from foleyd import paths
 from foleyd.bench.asking import Asker, OscAsker
 from foleyd.engines import catalog
 from foleyd.errors import FoleydError
 from foleyd.private_daemon import Told, private_daemon
+from foleyd.private_home import private_home
 
 Fields = Mapping[str, int | float | str]
 
@@ -137,29 +135,13 @@ def measure(model: str, *, starts: int, runs: int, jobs: int, seconds: float) ->
 @contextlib.contextmanager
 def _started(model: str, took: list[float]) -> Iterator[Told]:
     """A daemon that knows nothing yet; adds the time from its start to its first answer to `took`."""
-    with tempfile.TemporaryDirectory(prefix="foleyd-") as home, _home(home):
+    with private_home():
         began = time.perf_counter()
         with private_daemon("--model", model) as told:
             with Asker(Path(told.connection_file)) as asker:
                 asker.info()
             took.append(time.perf_counter() - began)
             yield told
-
-
-@contextlib.contextmanager
-def _home(folder: str) -> Iterator[None]:
-    """FOLEYD_HOME in `folder` for the length of the block; models that were pulled are there too."""
-    pulled = paths.home("models")
-    if pulled.is_dir():
-        Path(folder, "models").symlink_to(pulled)
-    before = os.environ.get("FOLEYD_HOME")
-    os.environ["FOLEYD_HOME"] = folder
-    try:
-        yield
-    finally:
-        del os.environ["FOLEYD_HOME"]
-        if before is not None:
-            os.environ["FOLEYD_HOME"] = before
 
 
 def _until_loaded(asker: Asker) -> None:

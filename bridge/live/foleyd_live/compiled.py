@@ -19,6 +19,7 @@ from foleyd_live.memory import State
 
 # the table that the callback gets: addresses of the arrays in their order, then what their shapes depend on
 _ARRAYS = len(State._fields)
+T_STAMP = State._fields.index("stamp")
 T_MOST, T_BUSES, T_MAIN_TAP, T_INPUT_TAP, T_CHANNELS = range(_ARRAYS, _ARRAYS + 5)
 CONTINUE = 0
 MONOTONIC = 1
@@ -61,14 +62,23 @@ def _state(t: npt.NDArray[np.int64]) -> State:
         carray(pointer(t[20]), (t[T_INPUT_TAP], t[T_CHANNELS]), w),
         carray(pointer(t[21]), (m.PADS,), i),
         carray(pointer(t[22]), (m.DURATIONS,), w),
-        carray(pointer(t[23]), (4,), i),
+        carray(pointer(t[23]), (m.DURATIONS,), i),
+        carray(pointer(t[24]), (4,), i),
     )
 
 
 @njit
-def _now(stamp_address: int, stamp: npt.NDArray[np.int64]) -> int:
-    _clock_gettime(MONOTONIC, pointer(stamp_address))
-    return int(stamp[0] * 1_000_000_000 + stamp[1])
+def _now(t: npt.NDArray[np.int64], state: State) -> int:
+    _clock_gettime(MONOTONIC, pointer(t[T_STAMP]))
+    return int(state.stamp[0] * 1_000_000_000 + state.stamp[1])
+
+
+@njit
+def _done(t: npt.NDArray[np.int64], state: State, begun: int) -> None:
+    count = state.s[m.S_DURATIONS]
+    state.begins[count % m.DURATIONS] = begun
+    state.durations[count % m.DURATIONS] = (_now(t, state) - begun) / 1000.0
+    state.s[m.S_DURATIONS] = count + 1
 
 
 _SIGNATURE = types.int32(
@@ -87,7 +97,7 @@ def callback(source, target, frames, times, flags, data):  # type: ignore[no-unt
     t = carray(data, (_ARRAYS + 5,))
     state = _state(t)
     s = state.s
-    begun = _now(t[23], state.stamp)
+    begun = _now(t, state)
     count = np.int64(frames)
     # the three times of PaStreamCallbackTimeInfo: of the input's first sample, of this call, of the output's
     clock = carray(times, (3,))
@@ -108,8 +118,7 @@ def callback(source, target, frames, times, flags, data):  # type: ignore[no-unt
         part = min(most, count - done)
         mix(state, part, out[done : done + part], sound[done : done + part])
         done += part
-    state.durations[s[m.S_DURATIONS] % m.DURATIONS] = (_now(t[23], state.stamp) - begun) / 1000.0
-    s[m.S_DURATIONS] += 1
+    _done(t, state, begun)
     return CONTINUE
 
 

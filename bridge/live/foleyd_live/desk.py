@@ -72,7 +72,8 @@ class Meters(msgspec.Struct, frozen=True):
 
 
 class Counters(msgspec.Struct, frozen=True):
-    """What happened since the beginning. `durations_us` are the last callbacks' times, oldest first."""
+    """What happened since the beginning. `begins_ns` (monotonic) and `durations_us`: when the last callbacks
+    began and how long they took, oldest first."""
 
     blocks: int
     late: int
@@ -80,6 +81,7 @@ class Counters(msgspec.Struct, frozen=True):
     stolen: int
     underruns: int
     overruns: int
+    begins_ns: npt.NDArray[np.int64]
     durations_us: npt.NDArray[np.float32]
 
 
@@ -404,10 +406,7 @@ class Desk:
         """Everything counted so far."""
         s = self.memory.s
         count = int(s[m.S_DURATIONS])
-        if count <= m.DURATIONS:
-            durations = self.memory.durations[:count].copy()
-        else:
-            durations = np.roll(self.memory.durations, -(count % m.DURATIONS))
+        kept = np.arange(max(0, count - m.DURATIONS), count) % m.DURATIONS
         return Counters(
             blocks=int(s[m.S_BLOCKS]),
             late=int(s[m.S_LATE]),
@@ -415,7 +414,8 @@ class Desk:
             stolen=int(s[m.S_STOLEN]),
             underruns=int(s[m.S_UNDERRUNS]),
             overruns=int(s[m.S_OVERRUNS]),
-            durations_us=durations,
+            begins_ns=self.memory.begins[kept],
+            durations_us=self.memory.durations[kept],
         )
 
     def process(self, out: Samples, sound: Samples | None = None) -> None:

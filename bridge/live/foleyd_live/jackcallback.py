@@ -10,7 +10,7 @@ import numpy as np
 from numba import carray, types
 
 from foleyd_live import memory as m
-from foleyd_live.compiled import CompiledMixer, _now, _state
+from foleyd_live.compiled import CompiledMixer, _done, _now, _state
 from foleyd_live.compiler import cfunc
 from foleyd_live.jacklibrary import library_name
 from foleyd_live.kernel import mix, pointer
@@ -76,7 +76,7 @@ def callback(count, data):  # type: ignore[no-untyped-def]
     state = _state(t)
     s = state.s
     frames = np.int64(count)
-    begun = _now(t[23], state.stamp)
+    begun = _now(t, state)
     late = np.int64(0)
     times = j[J_TIMES]
     client = pointer(j[J_CLIENT])
@@ -108,6 +108,5 @@ def callback(count, data):  # type: ignore[no-untyped-def]
             for k in range(part):
                 played[done + k] = out[k, column]
         done += part
-    state.durations[s[m.S_DURATIONS] % m.DURATIONS] = (_now(t[23], state.stamp) - begun) / 1000.0
-    s[m.S_DURATIONS] += 1
+    _done(t, state, begun)
     return 0

@@ -9,10 +9,12 @@ tells when the server missed a deadline, and when a block is heard.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from foleyd_live import jackcallback, jacknative
 from foleyd_live import memory as m
 from foleyd_live.desk import Desk
 from foleyd_live.devices import NoDevice
@@ -39,7 +41,7 @@ class JackStream:
     def __init__(self, desk: Desk, card: str, outputs: int, inputs: int) -> None:
         """Raises NoDevice where there is no server, or no such card."""
         self._library = library()
-        self._gone = False
+        self._shut = np.zeros(1, np.int64)
         self._client = open_client(NAME) if self._library else None
         if not self._client:
             raise NoDevice("no JACK server is running: start one, or choose another audio system.")
@@ -64,25 +66,12 @@ class JackStream:
         return port
 
     def _listen(self, desk: Desk) -> None:
-        s = desk.memory.s
-
-        @ffi.callback("void (void *)")  # type: ignore[untyped-decorator]
-        def gone(_: Any) -> None:
-            self._gone = True
-
-        @ffi.callback("int (void *)")  # type: ignore[untyped-decorator]
-        def late(_: Any) -> int:
-            s[m.S_UNDERRUNS] += 1
-            return 0
-
-        self._callbacks: list[Any] = [gone, late]
-        self._library.jack_on_shutdown(self._client, gone, ffi.NULL)
-        self._library.jack_set_xrun_callback(self._client, late, ffi.NULL)
+        at = m.S_UNDERRUNS
+        self._library.jack_on_shutdown(self._client, *jacknative.flag(self._shut))
+        self._library.jack_set_xrun_callback(self._client, *jacknative.counter(desk.memory.s[at : at + 1]))
 
     def _process(self, desk: Desk) -> None:
         if desk.mixer.name == "numba":
-            from foleyd_live import jackcallback
-
             self._links = jackcallback.links(
                 desk.mixer,
                 address(self._client),
@@ -92,11 +81,11 @@ class JackStream:
             call = ffi.cast("int (*)(uint32_t, void *)", jackcallback.callback.address)
             data = ffi.cast("void *", self._links.memory.ctypes.data)
         else:
-            call, data = self._python(NumpyBlock(desk)), ffi.NULL
-        self._callbacks += [call, data]
+            self._python = jacknative.PythonProcess(self._in_python(NumpyBlock(desk)))
+            call, data = self._python.call, self._python.data
         self._library.jack_set_process_callback(self._client, call, data)
 
-    def _python(self, block: NumpyBlock) -> Any:
+    def _in_python(self, block: NumpyBlock) -> Callable[[int], None]:
         out = np.zeros((m.MOST_BLOCK, max(1, len(self._outputs))), np.float32)
         sound = np.zeros((m.MOST_BLOCK, max(1, len(self._inputs))), np.float32)
 
@@ -104,14 +93,12 @@ class JackStream:
             memory = self._library.jack_port_get_buffer(port, frames)
             return np.frombuffer(ffi.buffer(memory, frames * 4), np.float32)
 
-        @ffi.callback("int (uint32_t, void *)")  # type: ignore[untyped-decorator]
-        def process(frames: int, _: Any) -> int:
+        def process(frames: int) -> None:
             for column, port in enumerate(self._inputs):
                 sound[:frames, column] = buffer(port, frames)
             block.run(out[:frames], sound[:frames], self._since_cycle() + self._latency_s)
             for column, port in enumerate(self._outputs):
                 buffer(port, frames)[:] = out[:frames, column]
-            return 0
 
         self._times = (ffi.new("uint32_t *"), ffi.new("uint64_t[2]"), ffi.new("float *"))
         return process
@@ -146,6 +133,7 @@ class JackStream:
 
     _latency_s = 0.0
     _links: Any = None
+    _python: jacknative.PythonProcess | None = None
 
     @property
     def latency_s(self) -> float:
@@ -155,17 +143,19 @@ class JackStream:
     @property
     def block(self) -> int:
         """Frames of a cycle."""
-        return 0 if self._gone else int(self._library.jack_get_buffer_size(self._client))
+        return 0 if self._shut[0] else int(self._library.jack_get_buffer_size(self._client))
 
     @property
     def active(self) -> bool:
         """Whether the server is still there."""
-        return not self._gone
+        return not self._shut[0]
 
     def close(self) -> None:
         """Leave the server, or what it left behind."""
         client, self._client = self._client, ffi.NULL
         if client:
-            self._gone = True
+            self._shut[0] = 1
             self._library.jack_deactivate(client)
             self._library.jack_client_close(client)
+            if self._python is not None:
+                self._python.close()

@@ -32,7 +32,7 @@ RAMP = 128
 MAIN_TAP_S = 40.0
 INPUT_TAP_S = 40.0
 DURATIONS = 16_384
-"""Callback durations that are kept; a power of two."""
+"""Callbacks whose beginning and duration are kept; a power of two."""
 STEMS = 16
 """Pads that may be recorded apart at once."""
 
@@ -150,6 +150,7 @@ class State(NamedTuple):
     input_tap: npt.NDArray[np.float32]
     stem_of: npt.NDArray[np.int64]
     durations: npt.NDArray[np.float32]
+    begins: npt.NDArray[np.int64]
     stamp: npt.NDArray[np.int64]
 
 
@@ -186,6 +187,7 @@ def new_state(rate: int, outputs: int, inputs: int, cue_pair: int, most_block: i
         input_tap=sound(int(INPUT_TAP_S * rate) if inputs else 1, max(1, inputs)),
         stem_of=np.full(PADS, -1, np.int64),
         durations=sound(DURATIONS),
+        begins=whole(DURATIONS),
         stamp=whole(4),
     )
     state.vi[:, V_NEXT] = -1

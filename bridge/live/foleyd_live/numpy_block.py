@@ -39,5 +39,6 @@ class NumpyBlock:
         s[m.S_UNDERRUNS] += underruns
         s[m.S_OVERRUNS] += overruns
         self._desk.process(out, sound)
-        state.durations[int(s[m.S_DURATIONS]) % m.DURATIONS] = (time.monotonic_ns() - begun) / 1000
+        place = int(s[m.S_DURATIONS]) % m.DURATIONS
+        state.begins[place], state.durations[place] = begun, (time.monotonic_ns() - begun) / 1000
         s[m.S_DURATIONS] += 1

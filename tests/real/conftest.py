@@ -10,7 +10,7 @@ import pytest
 import jack_server
 import programs
 from foleyd.client import Client
-from live_host import Live
+from live_host import Live, Start
 from serving import PATIENCE, Served
 
 SECONDS, STEPS = 0.5, 2
@@ -64,3 +64,18 @@ def live(
     found = Live(tmp_path_factory.mktemp("live"), server, served.file)
     yield found
     found.end()
+
+
+@pytest.fixture
+def start(tmp_path: Path, server: jack_server.Server) -> Iterator[Start]:
+    """Starts live hosts on the real jackd."""
+    started: list[Live] = []
+
+    def one(connection: Path, *arguments: str) -> Live:
+        started.append(Live(tmp_path / "host", server, connection, *arguments))
+        return started[-1]
+
+    yield one
+    for live in started:
+        if live.process.poll() is None:
+            live.end()

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import signal
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 import jack_server
+from foleyd.client import Client
 from foleyd.errors import BadRequest, FoleydError
 from jack_server import wait
-from live_host import Live
-from serving import Served
-
-RATE = 48_000
-
-
-Start = Callable[..., Live]
-
-
-@pytest.fixture
-def start(tmp_path: Path, server: jack_server.Server) -> Iterator[Start]:
-    """``start(connection, *arguments)``; what it started is ended."""
-    started: list[Live] = []
-
-    def one(connection: Path, *arguments: str) -> Live:
-        started.append(Live(tmp_path / "host", server, connection, *arguments))
-        return started[-1]
-
-    yield one
-    for live in started:
-        if live.process.poll() is None:
-            live.end()
-
-
-def sound(path: Path, seconds: float = 0.5) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """A file of noise; its samples."""
-    samples = np.random.default_rng(1).uniform(-0.3, 0.3, (int(seconds * RATE), 2)).astype(np.float32)
-    soundfile.write(path, samples, RATE, "FLOAT")
-    return samples
+from live_host import RATE, Start, sound
+from serving import PATIENCE, Served
 
 
 def test_a_clip_is_loaded_pressed_and_heard_as_it_is(
@@ -88,27 +64,56 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(start: Start, tmp_path:
     assert live.value("gain", 1) == 0.0
 
 
-def test_a_sound_is_asked_for_in_words_and_played_with_the_daemon_killed(
-    start: Start, server: jack_server.Server, tmp_path: Path
+def test_a_sound_is_asked_for_in_words(start: Start, served: Served) -> None:
+    live = start(served.file)
+    wait(lambda: live.osc.asked("/host/status")[6] == "connected", "the daemon is not found")
+    pad, clip = live.osc.done("/pad/render", 1, "a deep kick drum", "seconds", 0.5, "steps", 2, "seed", 2)
+    assert (pad, str(clip)[:5]) == (1, "clip-")
+    assert live.value("prompt", 1) == "a deep kick drum"
+
+
+def test_sound_goes_on_while_the_worker_and_the_daemon_are_killed(
+    start: Start, server: jack_server.Server, program: Callable[[str, str], str], tmp_path: Path
 ) -> None:
+    loop = sound(tmp_path / "noise.wav", 0.25)
+    outside = tmp_path / "outside.wav"
     with Served(tmp_path / "daemon") as daemon:
-        live = start(daemon.file)
+        live = start(daemon.file, "--sounds", str(tmp_path))
         wait(lambda: live.osc.asked("/host/status")[6] == "connected", "the daemon is not found")
-        pad, clip = live.osc.done("/pad/render", 1, "a deep kick drum", "seconds", 0.5, "steps", 2, "seed", 2)
-        assert (pad, str(clip)[:5]) == (1, "clip-")
-        assert live.value("prompt", 1) == "a deep kick drum"
+        live.osc.done("/pad/load", 1, str(tmp_path / "noise.wav"))
         live.osc.send("/pad/set/mode", 1, "loop")
         live.osc.done("/pad/play", 1)
         wait(lambda: live.value("playing", 1) == 1, "the pad does not play")
+        live.osc.done("/record/start")
+        recorder = subprocess.Popen(
+            [program("jack_rec", "jackd2"), "-f", outside, "-d", "6", "-b", "32", "foleyd:out_1"],
+            env={**os.environ, **server.environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        live.osc.send("/pad/render", 2, "rain", "seconds", 10.0, "steps", 150, "seed", 1)
+        wait(lambda: live.value("state", 2) == "rendering", "nothing is rendered")
+        with Client(daemon.file) as client:
+            worker = client.status().worker.pid
+            assert worker is not None
+            os.kill(worker, signal.SIGKILL)
+            wait(lambda: client.status().worker.pid not in (worker, None), "the worker does not come back")
         daemon.process.kill()
         daemon.process.wait()
-        live.osc.done("/record/start")
-        assert live.value("playing", 1) == 1
+        wait(lambda: live.osc.asked("/host/status")[6] == "away", "nobody sees that the daemon has gone")
+        said = recorder.communicate(timeout=PATIENCE)[1]
+        assert (recorder.returncode, said) == (0, b"")
         path, seconds = live.osc.done("/record/stop")
-        assert float(seconds) > 0
-        assert Path(str(path)).is_file()
-        live.osc.done("/host/panic")
-        wait(lambda: live.value("playing", 1) == 0, "a panic does not end it")
+        # it is not given up: the next daemon gets it
+        assert live.value("state", 2) in ("queued", "rendering")
+    inside, _ = soundfile.read(str(path), dtype="float32")
+    heard, _ = soundfile.read(outside, dtype="float32", always_2d=True)
+    assert min(float(seconds), len(heard) / RATE) >= 5.5
+    for samples in (inside[:, :1], heard):
+        begin = int(np.flatnonzero(np.abs(samples[:, 0] - loop[0, 0]) < 2**-23)[0])
+        whole = samples[begin:, 0]
+        assert len(whole) > 5 * RATE
+        assert np.abs(whole - np.resize(loop[:, 0], len(whole))).max() <= 2**-23
 
 
 def test_a_show_comes_back_as_it_was(start: Start, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ class Acts:
 
     async def save_show(self, ask: Ask) -> Outcome:
         """Save the show."""
-        return (str(await self._host.program.save()),)
+        return (str(await self._host.program.show.save()),)
 
     def panic(self, ask: Ask) -> Outcome:
         """End everything that sounds."""

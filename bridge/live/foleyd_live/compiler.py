@@ -31,6 +31,11 @@ def _key() -> str:
 numba.config.CACHE_DIR = str(Path(os.environ.get("NUMBA_CACHE_DIR") or home("cache") / "numba") / _key())
 
 
+def is_empty() -> bool:
+    """Whether nothing was compiled on this machine yet."""
+    return not Path(numba.config.CACHE_DIR).exists()
+
+
 def njit(function: F) -> F:
     """Compile `function` when it is first called, once for this machine."""
     compiled: F = numba.njit(cache=True)(function)

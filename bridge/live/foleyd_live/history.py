@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import msgspec
@@ -68,6 +69,10 @@ class History:
     def now(self) -> Entry | None:
         """What the pad has."""
         return self._entries[self._at]
+
+    def __iter__(self) -> Iterator[Entry | None]:
+        """All of them."""
+        return iter(self._entries)
 
     def push(self, entry: Entry | None) -> None:
         """The pad has something else; what was undone is forgotten."""

@@ -40,7 +40,7 @@ from foleyd_live.page import Page
 from foleyd_live.page_host import BankCard, Health
 from foleyd_live.prefetch import Prefetch
 from foleyd_live.program import Program
-from foleyd_live.properties import PADS, PROPERTIES, Value
+from foleyd_live.properties import PROPERTIES, Value
 from foleyd_live.recorder import Recorded, Recorder
 from foleyd_live.settings import Settings
 from foleyd_live.sources import Sources
@@ -348,11 +348,7 @@ class Host:
             yield self.settings.show.absolute().parent
 
     def _known(self) -> Iterator[ClipSource]:
-        for pad in range(PADS):
-            source = self.pads.source(pad)
-            if source is not None and source.path:
-                yield source
-            yield from (one for one in self.pads.candidates(pad) if one.path)
+        return (source for source in self.pads.sources() if source.path)
 
 
 def _nobody(*told: object) -> None:

@@ -24,8 +24,8 @@ Examples:
 
 \b
 Pads play at once, with or without a daemon; 'foleyd serve' in another terminal makes sounds for them.
-OSC (UDP 17140), MIDI, the page and the keyboard on it reach the same controls. Ctrl-C ends it; the
-show is kept where it was opened from, or in foleyd's own folder, and comes back with --resume.
+OSC (UDP 17140), MIDI, the page and the keyboard on it reach the same controls. Ctrl-C ends it and saves
+the show; what the pads have is written down all the time, and --resume brings it back after a crash.
 """
 
 
@@ -54,6 +54,9 @@ def live(
     show: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A show to open; it is made where it does not exist.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Begin with what the last host had when it ended or crashed.")
+    ] = False,
     collect: Annotated[
         bool, typer.Option("--collect", help="Copy the show's clips beside it, and end.")
     ] = False,
@@ -110,6 +113,7 @@ def live(
     ] = False,
 ) -> None:
     """Play clips on pads, in time, and ask the daemon for new ones."""
+    from foleyd_live import compiler
     from foleyd_live import devices as audio
     from foleyd_live.host import Host, run
 
@@ -139,6 +143,7 @@ def live(
         sounds=tuple(sounds or ()),
         recordings=recordings,
         show=show,
+        resume=resume,
         bank=bank,
         prefetch=prefetch,
         replay=replay,
@@ -158,6 +163,8 @@ def live(
     if collect:
         asyncio.run(_collect(settings))
         return
+    if mixer != "numpy" and compiler.is_empty():
+        typer.echo("The mixer is compiled for this machine: half a minute, this once.", err=True)
     asyncio.run(run(settings, say))
 
 

@@ -108,6 +108,11 @@ class Pads:
         """Where the pad's clip comes from; None for an empty pad."""
         return self._pads[pad].source
 
+    def sources(self) -> Iterator[ClipSource]:
+        """Every clip that a pad has, had or may choose."""
+        for pad in self._pads:
+            yield from (entry.source for entry in (*pad.history, *pad.candidates) if entry is not None)
+
     def file(self, pad: int) -> Path | None:
         """The file of the pad's clip, where there is one."""
         source = self.source(pad)

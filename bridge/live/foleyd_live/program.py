@@ -1,20 +1,19 @@
-"""What comes onto the pads from files: presets and banks, the show that is open, its setlist."""
+"""What comes onto the pads from files: presets and banks, the setlist, a log that is played again."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foleyd.errors import BadRequest, Cancelled, FoleydError
-from foleyd_live import properties, trigger_log
-from foleyd_live import show as shows
+from foleyd_live import trigger_log
 from foleyd_live.banks import Banks
+from foleyd_live.open_show import OpenShow
 from foleyd_live.page_host import BankCard, PresetCard
 from foleyd_live.presets import Bank, Preset
-from foleyd_live.properties import BANK, PADS, PROPERTIES
+from foleyd_live.properties import BANK, PADS
 
 if TYPE_CHECKING:
     from foleyd_live.host import Host
@@ -31,8 +30,7 @@ class Program:
     def __init__(self, host: Host) -> None:
         self._host = host
         self.banks = Banks()
-        self._show = shows.Show()
-        self._path = host.settings.show
+        self.show = OpenShow(host)
         self._turns: dict[str, int] = {}
         self._cards: tuple[BankCard, ...] = ()
         self._broken: set[str] = set()
@@ -41,19 +39,18 @@ class Program:
     @property
     def title(self) -> str:
         """What the open show is called."""
-        return self._show.title or (self._path.stem if self._path else "")
+        return self.show.title
 
     @property
     def entries(self) -> tuple[str, ...]:
         """The setlist's names."""
-        return tuple(one.name for one in self._show.setlist)
+        return tuple(one.name for one in self.show.setlist)
 
     async def open(self) -> None:
         """Open the show and the bank that the settings name, and play a log again where they name one.
         Raises BadRequest for what cannot be read; a clip that is missing leaves its pad empty and is
         told."""
-        if self._path is not None and self._path.is_file():
-            await self._restore(await asyncio.to_thread(shows.read, self._path))
+        await self.show.open()
         if self._host.settings.bank:
             self.banks.find(self._host.settings.bank)
             self._begin(self._told(self.load(self._host.settings.bank, 0)))
@@ -62,15 +59,11 @@ class Program:
             self._begin(self._told(self._replay(lines)))
 
     async def close(self) -> None:
-        """Save the show where it was opened from, and end what was begun."""
+        """End what was begun, and close the show."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._path is not None:
-            try:
-                await self.save()
-            except FoleydError as error:
-                _log.error("the show was not saved: %s", error)
+        await self.show.close()
 
     # presets
 
@@ -160,53 +153,15 @@ class Program:
             self._cards = cards
         return self._cards
 
-    # shows
-
-    async def save(self) -> Path:
-        """Write the show where it was opened from. Raises BadRequest without such a place."""
-        if self._path is None:
-            raise BadRequest("no show is open: start 'foleyd live' with --show and a file.")
-        await asyncio.to_thread(shows.write, self._path, self._as_it_is())
-        return self._path
-
-    def _as_it_is(self) -> shows.Show:
-        host = self._host
-        pads = {str(pad + 1): host.pads.state(pad) for pad in range(PADS)}
-        values = {
-            row.address: host.get(row.address)
-            for row in PROPERTIES.values()
-            if row.scope != "pad" and not row.read_only and host.get(row.address) != row.default
-        }
-        return shows.Show(
-            title=self._show.title,
-            pads={number: state for number, state in pads.items() if state.values or state.clip},
-            values=values,
-            bindings=host.midi.bindings,
-            setlist=self._show.setlist,
-        )
-
-    async def _restore(self, show: shows.Show) -> None:
-        self._show = show
-        for address, value in show.values.items():
-            if address == "host/setlist":
-                self._host.keep(address, properties.check(properties.find(address), value))
-            else:
-                self._host.set(address, None, value)
-        self._host.midi.restore(show.bindings)
-        for number, state in show.pads.items():
-            try:
-                await self._host.pads.restore(int(number) - 1, state)
-            except FoleydError as error:
-                _log.warning("pad %s: %s", number, error)
-
     # setlist
 
     async def go(self, place: int) -> str:
         """Load an entry of the setlist, counted from 1; its name. Raises BadRequest."""
-        if not 1 <= place <= len(self._show.setlist):
-            raise BadRequest(f"there is no place {place} in the setlist: it has {len(self._show.setlist)}.")
-        entry = self._show.setlist[place - 1]
+        if not 1 <= place <= len(self.show.setlist):
+            raise BadRequest(f"there is no place {place} in the setlist: it has {len(self.show.setlist)}.")
+        entry = self.show.setlist[place - 1]
         self._host.keep("host/setlist", place)
+        await self.show.put(entry.pads, entry.values)
         await asyncio.gather(*(self.load(label, pad - 1) for label, pad in entry.load.items()))
         return entry.name
 

@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     recordings: Path | None = None
     """Folder of recordings; None for foleyd's own."""
     show: Path | None = None
+    resume: bool = False
+    """Whether to begin with what the last host had."""
     bank: str = ""
     """A bank that is loaded on the first pads at the start."""
     prefetch: bool = True

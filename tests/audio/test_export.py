@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -134,3 +135,12 @@ def test_a_strangers_flac_carries_no_recipe(sound: NDArray[np.float32], tmp_path
         read_recipe(tmp_path / "song.flac")
     with pytest.raises(BadRequest):
         read_recipe(tmp_path / "missing.flac")
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".ogg", ".wav"])
+def test_a_clip_without_a_licence_is_written_too(
+    sound: NDArray[np.float32], meta: ClipMeta, suffix: str, tmp_path: Path
+) -> None:
+    bare = msgspec.structs.replace(meta, licence="")
+    write_clip(tmp_path / f"clip{suffix}", sound, 16_000, bare)
+    assert read_meta(tmp_path / f"clip{suffix}") == bare

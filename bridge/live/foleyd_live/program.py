@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from foleyd.errors import BadRequest, Cancelled, FoleydError
@@ -111,19 +111,44 @@ class Program:
         await self._host.orders.render(pad, prompt, fields, preset=label)
 
     def neighbours(self) -> list[Mapping[str, Any]]:
-        """Recipes worth making while the daemon is idle: the presets before and after those on pads."""
+        """Recipes worth making while the daemon is idle: the presets before and after those on pads, what
+        the setlist's next entry loads, and the bank after those on pads."""
         found: dict[str, Mapping[str, Any]] = {}
-        for label in {str(self._host.get("pad/preset", pad)) for pad in range(PADS)} - {""}:
-            try:
-                bank, preset = self.banks.find(label)
-            except FoleydError:
-                continue
+        for bank, preset in self._near():
+            label = _label(bank, preset)
+            if preset.seeds and label not in found:
+                found[label] = preset.fields(self._turns.get(label, 0))
+        return list(found.values())
+
+    def _near(self) -> Iterator[tuple[Bank, Preset]]:
+        on_pads = [found for label in self._labels() if (found := self._found(label)) is not None]
+        for bank, preset in on_pads:
             place = bank.presets.index(preset) if preset is not None else 0
             for by in (1, -1):
-                near = bank.presets[(place + by) % len(bank.presets)]
-                if near.seeds:
-                    found[_label(bank, near)] = near.fields(self._turns.get(_label(bank, near), 0))
-        return list(found.values())
+                yield bank, bank.presets[(place + by) % len(bank.presets)]
+        place = int(self._host.get("host/setlist"))
+        later = [label for entry in self.show.setlist[place : place + 1] for label in entry.load]
+        names = [bank.name for bank in self.banks.all()]
+        used = sorted({bank.name for bank, _ in on_pads} & set(names))
+        later += [names[(names.index(name) + 1) % len(names)] for name in used]
+        for label in later:
+            if (found := self._found(label)) is not None:
+                bank, preset = found
+                yield from ((bank, one) for one in ((preset,) if preset is not None else bank.presets[:BANK]))
+
+    def _labels(self) -> list[str]:
+        """The presets on pads, each once."""
+        return [
+            label
+            for label in dict.fromkeys(str(self._host.get("pad/preset", n)) for n in range(PADS))
+            if label
+        ]
+
+    def _found(self, label: str) -> tuple[Bank, Preset | None] | None:
+        try:
+            return self.banks.find(label)
+        except FoleydError:
+            return None
 
     def cards(self) -> tuple[BankCard, ...]:
         """The banks as a browser shows them; broken ones are left out, and told once."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from foleyd.errors import FoleydError
 from foleyd.messages import LibraryRequest
 from jack_server import wait
 from live_host import Live, Start, sound
-from serving import Served
+from serving import PATIENCE, Served
 
 Program = Callable[[str, str], str]
 RENDER = ("a deep kick drum", "seconds", 0.5, "steps", 2, "seed", 2)
@@ -139,3 +142,34 @@ def test_a_log_of_presses_plays_again_with_the_same_spacing(start: Start, tmp_pa
     wait(lambda: len(begins()) == 3, "the presses are not heard again")
     assert np.diff(begins()).tolist() == np.diff(frames).tolist()
     assert "played again: 3 presses" in again.said()
+
+
+def test_doctor_says_whether_the_show_can_go_on(
+    start: Start, server: jack_server.Server, tmp_path: Path
+) -> None:
+    sound(tmp_path / "noise.wav")
+    show = tmp_path / "friday.json"
+    live = start(tmp_path / "no daemon", "--show", str(show))
+    live.osc.done("/pad/load", 1, str(tmp_path / "noise.wav"))
+    live.end()
+
+    def doctor() -> tuple[int, dict[str, tuple[str, str]]]:
+        ran = subprocess.run(
+            [sys.executable, "-m", "foleyd.cli", "doctor", "--show", show, "--json"],
+            env={**os.environ, **server.environment, "FOLEYD_HOME": str(tmp_path / "host")},
+            capture_output=True,
+            timeout=PATIENCE,
+        )
+        checks = json.loads(ran.stdout)["checks"]
+        return ran.returncode, {one["name"]: (one["status"], one["detail"]) for one in checks}
+
+    status, checks = doctor()
+    assert status == 0
+    assert checks["clips"] == ("ok", "1 are there and can be played")
+    assert checks["audio device"][0] == "ok"
+    assert "48000 Hz, blocks of 256" in checks["audio device"][1]
+    assert checks["daemon"][0] == "warning"
+    (tmp_path / "noise.wav").unlink()
+    status, checks = doctor()
+    assert status == 1
+    assert checks["clips"] == ("failed", "1 of 1: pad 1: noise.wav is missing")

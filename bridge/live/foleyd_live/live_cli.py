@@ -163,7 +163,7 @@ def live(
     if collect:
         asyncio.run(_collect(settings))
         return
-    if mixer != "numpy" and compiler.is_empty():
+    if mixer in ("auto", "numba") and compiler.is_empty():
         typer.echo("The mixer is compiled for this machine: half a minute, this once.", err=True)
     asyncio.run(run(settings, say))
 

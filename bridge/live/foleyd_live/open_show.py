@@ -139,7 +139,16 @@ class OpenShow:
             pads={number: state for number, state in pads.items() if state.values or state.clip},
             values=values,
             bindings=host.midi.bindings,
+            setup=self._setup(),
         )
+
+    def _setup(self) -> shows.Setup:
+        """The device that plays; of one that has gone, what was known."""
+        now = self._host.stream.state
+        if now.state != "open":
+            return self._show.setup
+        names = shows.Setup.__struct_fields__
+        return shows.Setup(**{name: getattr(now, name) for name in names})
 
     async def _tend(self) -> None:
         while True:

@@ -14,11 +14,12 @@ import numpy as np
 from foleyd.messages import JobInfo
 from foleyd_live import actions, properties
 from foleyd_live.clips import Clip
-from foleyd_live.desk import NOW, Meters, VoiceState
+from foleyd_live.desk import NOW
 from foleyd_live.history import ClipSource
 from foleyd_live.levels import Levels
 from foleyd_live.page_host import BankCard, Health, PresetCard
 from foleyd_live.properties import PADS, PROPERTIES, Value
+from foleyd_live.readings import Meters, VoiceState
 from foleyd_live.stream import StreamState
 
 RATE = 48_000

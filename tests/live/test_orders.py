@@ -18,6 +18,7 @@ import pytest
 
 import gated_worker
 from foleyd import messages as m
+from foleyd.client import AsyncClient
 from foleyd.errors import BadRequest, Busy, Cancelled, FoleydError, NoDaemon, RenderFailed, WorkerDied
 from foleyd.wire.connection import Connection
 from foleyd.wire.outlet import Peer
@@ -327,6 +328,18 @@ def test_without_a_daemon_it_says_so_and_finds_the_first_that_comes(tmp_path: Pa
                 assert here.line.info is not None
                 await here.orders.render(0, "rain", PAIRS)
             assert (pads.get(0, "state"), pads.get(0, "why")) == ("ready", "")
+
+    run(scenario)
+
+
+def test_the_line_tells_of_everybody_s_jobs(daemon: Served) -> None:
+    async def scenario() -> None:
+        async with studio(daemon.file) as here, AsyncClient(daemon.file, name="the editor") as other:
+            await here.connected()
+            handle = await other.render("wait for the editor", seconds=0.5, steps=5, seed=77)
+            await here.rig.until(lambda: [one.client for one in here.line.jobs] == ["the editor"])
+            await handle.cancel()
+            await here.rig.until(lambda: not here.line.jobs)
 
     run(scenario)
 

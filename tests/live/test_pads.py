@@ -11,10 +11,10 @@ import pytest
 
 from foleyd.errors import BadRequest, Cancelled
 from foleyd_live.clips import Source
-from foleyd_live.desk import VoiceState
 from foleyd_live.history import DEPTH, ClipSource
 from foleyd_live.pads import PadState
 from foleyd_live.properties import PROPERTIES
+from foleyd_live.readings import VoiceState
 from rigged_pads import DELAY, RATE, file, noise, rigged, run, write
 
 FADE = RATE // 200

@@ -24,11 +24,11 @@ import live_stand_in as stand_in
 from foleyd.errors import BadRequest
 from foleyd_live import page_guard, page_socket, page_view
 from foleyd_live.actions import ACTIONS
-from foleyd_live.desk import Meters, VoiceState
 from foleyd_live.levels import Levels
 from foleyd_live.page import Page, PagePortTaken
 from foleyd_live.page_host import BankCard, PresetCard
 from foleyd_live.properties import PADS, PROPERTIES
+from foleyd_live.readings import Meters, VoiceState
 from live_stand_in import StandIn
 from serving import PATIENCE
 

@@ -12,8 +12,8 @@ from rich.console import Console
 
 import live_stand_in as stand_in
 from foleyd.messages import JobInfo
-from foleyd_live.desk import Meters
 from foleyd_live.properties import PADS
+from foleyd_live.readings import Meters
 from foleyd_live.screen import Screen
 from live_stand_in import StandIn
 from serving import PATIENCE

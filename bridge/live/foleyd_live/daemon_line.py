@@ -52,6 +52,8 @@ class DaemonLine:
         """Why it is away; empty while it is there."""
         self.info: m.InfoReply | None = None
         """What the daemon last said of itself."""
+        self.jobs: tuple[m.JobInfo, ...] = ()
+        """Its jobs that wait or run, everybody's, as of the last beat."""
         self._where, self._timeout_s, self._lease_s = where, timeout_s, lease_s
         self._changed = changed
         self._client: AsyncClient | None = None
@@ -94,6 +96,7 @@ class DaemonLine:
             try:
                 async with asyncio.timeout(BEAT_LIMIT_S):
                     self.info = await self._client.info()
+                    self.jobs = (await self._client.status()).jobs
             except TimeoutError:
                 self._set("away", "The daemon does not answer: see 'foleyd status', or start it again.")
             except FoleydError as error:
@@ -128,6 +131,8 @@ class DaemonLine:
         if state != self.state:
             self._since = asyncio.get_running_loop().time()
         self.state, self.why = state, why
+        if state == "away":
+            self.jobs = ()
         if state == "connected":
             self._there.set()
         else:

@@ -11,12 +11,11 @@ import asyncio
 import collections
 import inspect
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from foleyd.errors import BadRequest, FoleydError
+from foleyd.errors import BadRequest
 from foleyd.messages import JobInfo
 from foleyd.paths import home
 from foleyd_live import actions, properties
@@ -26,7 +25,7 @@ from foleyd_live.clips import Clip, ClipStore
 from foleyd_live.clockmap import ClockMap
 from foleyd_live.daemon_line import DaemonLine
 from foleyd_live.decoding import Decoder
-from foleyd_live.desk import NOW, Desk, Meters, VoiceState, factor
+from foleyd_live.desk import NOW, Desk, factor
 from foleyd_live.history import ClipSource
 from foleyd_live.keeping import Recordings
 from foleyd_live.levels import Levels
@@ -41,6 +40,7 @@ from foleyd_live.page_host import BankCard, Health
 from foleyd_live.prefetch import Prefetch
 from foleyd_live.program import Program
 from foleyd_live.properties import PROPERTIES, Value
+from foleyd_live.readings import Meters, VoiceState
 from foleyd_live.recorder import Recorded, Recorder
 from foleyd_live.settings import Settings
 from foleyd_live.sources import Sources
@@ -66,6 +66,7 @@ class Host:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.log: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
+        """The last lines of the log, for the faces; :mod:`~foleyd_live.running` fills it."""
         self._values = {row.address: row.default for row in PROPERTIES.values() if row.scope != "pad"}
         self._listeners: list[Listener] = []
         self.desk = Desk(settings.rate or 48_000, max(2, settings.outputs), mixer=settings.mixer)
@@ -102,9 +103,6 @@ class Host:
 
     async def open(self) -> None:
         """Play, and listen on all surfaces. Raises NoDevice and what else stands in the way."""
-        handler = _LogLines(self.log)
-        _log.addHandler(handler)
-        self._handler = handler
         self.stream.open()
         self._rate_changed()
         self.line.start()
@@ -135,7 +133,6 @@ class Host:
         await self.stream.close()
         await self.clips.close()
         await asyncio.to_thread(self.triggers.write)
-        _log.removeHandler(self._handler)
 
     def where(self) -> dict[str, str | int]:
         """What a person or a program needs to reach the host."""
@@ -278,8 +275,8 @@ class Host:
         )
 
     def jobs(self) -> list[JobInfo]:
-        """The renders of pads that wait or run."""
-        return [
+        """The renders of pads, and what else the daemon is asked for, by others too."""
+        pads = [
             JobInfo(
                 job_id=-1,
                 client=self.line.name,
@@ -295,6 +292,8 @@ class Host:
             )
             for place, one in enumerate(self.orders.waiting)
         ]
+        slots = {(self.line.name, one.slot) for one in pads}
+        return pads + [job for job in self.line.jobs if (job.client, job.slot) not in slots]
 
     def meter(self) -> Callable[[], Meters]:
         """A reader of the levels."""
@@ -388,42 +387,3 @@ _SETTERS: dict[str, Callable[[Host, str, Value], None]] = {
     "clock/source": lambda host, address, value: host.tempo.set_source(str(value)),
     "host/setlist": lambda host, address, value: host.program.want(int(value)),
 }
-
-
-class _LogLines(logging.Handler):
-    """Keeps the last lines of the log for the faces."""
-
-    def __init__(self, lines: collections.deque[str]) -> None:
-        super().__init__(logging.INFO)
-        self._lines = lines
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep one line."""
-        self._lines.append(
-            f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {record.getMessage()}"
-        )
-
-
-async def run(settings: Settings, say: Callable[[Host], None]) -> None:
-    """Play until Ctrl-C or SIGTERM. Raises NoDevice and what else keeps the host from beginning."""
-    import signal
-
-    host = Host(settings)
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(one, ended.set)
-    try:
-        await host.open()
-        say(host)
-        if settings.screen:
-            from foleyd_live.screen import Screen
-
-            await Screen(host).run(ended)
-        else:
-            await ended.wait()
-    finally:
-        await host.close()
-
-
-__all__ = ["FoleydError", "Host", "run"]

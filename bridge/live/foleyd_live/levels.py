@@ -6,7 +6,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 
-from foleyd_live.desk import Meters
+from foleyd_live.readings import Meters
 
 
 class Levels:

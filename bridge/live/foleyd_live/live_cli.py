@@ -115,7 +115,8 @@ def live(
     """Play clips on pads, in time, and ask the daemon for new ones."""
     from foleyd_live import compiler
     from foleyd_live import devices as audio
-    from foleyd_live.host import Host, run
+    from foleyd_live.host import Host
+    from foleyd_live.running import run
 
     if devices:
         typer.echo(audio.table())

@@ -14,10 +14,11 @@ from typing import Any
 from foleyd.errors import BadRequest, Cancelled, FoleydError
 from foleyd_live import properties
 from foleyd_live.clips import Clip, ClipStore, Source
-from foleyd_live.desk import FADE_S, NOW, Desk, VoiceState, factor
+from foleyd_live.desk import FADE_S, NOW, Desk, factor
 from foleyd_live.history import ClipSource, Entry
 from foleyd_live.pad import ROWS, Launch, Pad, PadState, row
 from foleyd_live.properties import PADS, Value
+from foleyd_live.readings import VoiceState
 from foleyd_live.stretching import Stretching
 from foleyd_live.tempo import Tempo
 

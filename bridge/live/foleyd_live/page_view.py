@@ -14,10 +14,10 @@ from foleyd.fields import FIELDS, Field
 from foleyd.messages import JobInfo
 from foleyd_live.actions import ACTIONS
 from foleyd_live.clips import Clip
-from foleyd_live.desk import Meters
 from foleyd_live.history import ClipSource
 from foleyd_live.page_host import BankCard, Health, PageHost
 from foleyd_live.properties import BANK, PADS, PROPERTIES, Property, Value
+from foleyd_live.readings import Meters
 
 Place = tuple[str, int | None, Value]
 """A property's address, its pad from 1, its value."""

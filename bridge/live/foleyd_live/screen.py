@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from foleyd.messages import JobInfo
-from foleyd_live.desk import Meters
 from foleyd_live.page_host import Health, ScreenHost
 from foleyd_live.properties import BANK
+from foleyd_live.readings import Meters
 
 LOOK_S = 0.25
 """How often the screen is drawn."""

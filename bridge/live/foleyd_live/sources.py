@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from foleyd.errors import BadRequest, NoDaemon
+from foleyd.errors import BadRequest
 from foleyd.paths import home
 from foleyd_live.daemon_line import DaemonLine
 from foleyd_live.history import ClipSource
@@ -61,6 +61,3 @@ class Sources:
     def _library(self) -> Path:
         info = self._line.info
         return Path(info.library) if info is not None else home("library")
-
-
-__all__ = ["NoDaemon", "Sources"]

@@ -337,9 +337,12 @@ def test_the_line_tells_of_everybody_s_jobs(daemon: Served) -> None:
         async with studio(daemon.file) as here, AsyncClient(daemon.file, name="the editor") as other:
             await here.connected()
             handle = await other.render("wait for the editor", seconds=0.5, steps=5, seed=77)
-            await here.rig.until(lambda: [one.client for one in here.line.jobs] == ["the editor"])
-            await handle.cancel()
-            await here.rig.until(lambda: not here.line.jobs)
+            async with asyncio.timeout(PATIENCE_S):
+                while [one.client for one in here.line.jobs] != ["the editor"]:
+                    await asyncio.sleep(0.05)
+                await handle.cancel()
+                while here.line.jobs:
+                    await asyncio.sleep(0.05)
 
     run(scenario)
 

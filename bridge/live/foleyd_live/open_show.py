@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import time
 from collections.abc import Coroutine, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
 
 TEND_S = 2.0
 """How often what changed is written and held."""
+KEPT = 20
+"""Hosts whose last state is kept; older ones go when a new one is written."""
 _log = logging.getLogger("foleyd_live")
 
 
-def last() -> Path:
-    """Where a host keeps what it has, for ``--resume``."""
-    return home("live") / "last.json"
+def last() -> Path | None:
+    """What the last host had when it ended or crashed."""
+    return max(home("live").glob("show-*.json"), default=None)
 
 
 class OpenShow:
@@ -44,7 +47,8 @@ class OpenShow:
         self._host = host
         self._show = shows.Show()
         self._path = host.settings.show
-        self._written: shows.Show | None = None
+        self._own = home("live") / f"show-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.json"
+        self._written = shows.Show()
         self._missing: dict[int, PadState] = {}
         self._is_open = False
         self._wanted: dict[str, frozenset[str]] = {}
@@ -67,6 +71,8 @@ class OpenShow:
         path = last() if self._host.settings.resume else self._path
         if path is not None and path.is_file():
             await self._restore(await asyncio.to_thread(shows.read, path))
+        # a host that changes nothing leaves what the one before has written
+        self._written = self._as_it_is()
         self._is_open = True
         self._begin(self._tend())
 
@@ -162,7 +168,7 @@ class OpenShow:
             return
         self._written = now
         with _told("the pads were not written down"):
-            await asyncio.to_thread(partial(_write, last(), now))
+            await asyncio.to_thread(_write, self._own, now)
 
     async def _hold(self) -> None:
         self._wanted[self._host.line.name] = _ids(self._host)
@@ -188,6 +194,8 @@ def _ids(host: Host) -> frozenset[str]:
 def _write(path: Path, show: shows.Show) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     shows.write(path, show)
+    for old in sorted(path.parent.glob("show-*.json"))[:-KEPT]:
+        old.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

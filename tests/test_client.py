@@ -16,7 +16,7 @@ import pytest
 
 from foleyd import messages as m
 from foleyd.client import AsyncClient, Gap
-from foleyd.client_events import Ears, Mailbox
+from foleyd.client.events import Ears, Mailbox
 from foleyd.errors import BadRequest, Busy, Cancelled, FoleydError, JobLost, NoDaemon, RenderFailed
 from foleyd.wire import connection as connections
 from foleyd.wire import envelope

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from typing import TypeVar
 
-from foleyd.client_events import Mailbox
+from foleyd.client.events import Mailbox
 from foleyd.commands import Channel
 from foleyd.errors import FoleydError
 from foleyd.messages import ClipReply, JobEvent, Message, RenderReply, RenderRequest, RenderResult

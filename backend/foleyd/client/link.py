@@ -20,9 +20,9 @@ from typing import Any, Literal, TypeVar
 import msgspec
 import zmq.asyncio
 
-from foleyd.client_events import Ears, Stream
-from foleyd.client_order import Asked, Order
-from foleyd.client_sockets import Sockets
+from foleyd.client.events import Ears, Stream
+from foleyd.client.order import Asked, Order
+from foleyd.client.sockets import Sockets
 from foleyd.commands import Channel
 from foleyd.errors import BadRequest, Busy, FoleydError, JobLost, NoDaemon
 from foleyd.messages import (

@@ -17,10 +17,10 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from foleyd import messages as m
-from foleyd.client_events import Stream
-from foleyd.client_link import Link, Role
-from foleyd.client_order import Order
-from foleyd.client_result import Result, of_reply
+from foleyd.client.events import Stream
+from foleyd.client.link import Link, Role
+from foleyd.client.order import Order
+from foleyd.client.result import Result, of_reply
 from foleyd.commands import Channel
 from foleyd.errors import FoleydError, NoDaemon
 from foleyd.messages import JobEvent, Message, RenderReply

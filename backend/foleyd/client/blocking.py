@@ -1,10 +1,4 @@
-"""The client of the daemon: :class:`Client` blocks, :class:`AsyncClient` is for asyncio.
-
-with Client() as client:
-    handle = client.render(prompt="rain on a tin roof", seconds=3)
-    result = handle.result(progress=lambda event: print(event.step, event.steps))
-    print(result.clips[0].path, result.audio[0].samples.shape)
-"""
+"""The blocking client: an asyncio client on a thread of its own."""
 
 from __future__ import annotations
 
@@ -18,26 +12,14 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from foleyd import messages as m
-from foleyd.client_async import AsyncClient, Handle
-from foleyd.client_events import Gap, Stream
-from foleyd.client_link import Role
-from foleyd.client_result import Audio, Result
+from foleyd.client.asynchronous import AsyncClient, Handle
+from foleyd.client.events import Gap, Stream
+from foleyd.client.link import Role
+from foleyd.client.result import Result
 from foleyd.errors import NoDaemon
 from foleyd.messages import JobEvent, RenderReply
 from foleyd.wire import connection as connections
 from foleyd.wire.connection import Connection
-
-__all__ = [
-    "AsyncClient",
-    "Audio",
-    "BlockingHandle",
-    "BlockingStream",
-    "Client",
-    "Gap",
-    "Handle",
-    "Result",
-    "Stream",
-]
 
 T = TypeVar("T")
 

@@ -1,7 +1,8 @@
 """The compiled mixer: PortAudio calls machine code, which never waits for Python's global lock.
 
-It is the default: beside a daemon that renders on every core, the numpy mixer's callback waits for the lock
-and for the interpreter, this one only for the processor (figures in ``bridge/live/README.md``).
+It is the default. Beside a daemon that renders, with 32 voices in blocks of 128 frames, the numpy mixer's
+callback takes 90 % of a block and misses 1 200 to 3 200 of them a minute, this one takes 3 % and misses 5 to
+20 with real-time priority (``foleyd bench live``, figures in ``bridge/live/README.md``).
 """
 
 from __future__ import annotations

@@ -177,9 +177,12 @@ def from_code(
 
 
 def _kinds(base: type[FoleydError]) -> dict[str, type[FoleydError]]:
-    """The classes below `base` by their codes; those without a code of their own are left out."""
+    """The classes below `base` by their codes; those without a code of their own are left out, and those of
+    other modules, which may use a code for errors that no daemon sends."""
     found: dict[str, type[FoleydError]] = {}
     for kind in base.__subclasses__():
+        if kind.__module__ != __name__:
+            continue
         own = {kind.code: kind} if kind.code != base.code else {}
         found = {**_kinds(kind), **found, **own}
     return found

@@ -19,11 +19,21 @@ import pytest
 import gated_worker
 from foleyd import messages as m
 from foleyd.client import AsyncClient
-from foleyd.errors import BadRequest, Busy, Cancelled, FoleydError, NoDaemon, RenderFailed, WorkerDied
+from foleyd.errors import (
+    BadRequest,
+    Busy,
+    Cancelled,
+    FoleydError,
+    NoDaemon,
+    RenderFailed,
+    WorkerDied,
+    from_code,
+)
 from foleyd.wire.connection import Connection
 from foleyd.wire.outlet import Peer
 from foleyd.wire.zmq import Answer
 from foleyd_live.daemon_line import DaemonLine
+from foleyd_live.desk import TooManyEvents
 from foleyd_live.history import ClipSource
 from foleyd_live.order import Order, Wish
 from foleyd_live.orders import Orders
@@ -533,3 +543,11 @@ def test_a_source_knows_what_it_was_made_from() -> None:
     assert msgspec.json.decode(msgspec.json.encode(source), type=ClipSource) == source
     assert ClipSource(path="/a.wav").label == "/a.wav"
     assert issubclass(NoDaemon, FoleydError)
+
+
+def test_the_host_s_own_errors_do_not_stand_for_the_daemon_s() -> None:
+    """The mixer is busy in its own way; who waits for a place in the queue catches Busy."""
+    assert TooManyEvents.code == Busy.code
+    refused = from_code("busy", "full", retry_after_s=2.0)
+    assert type(refused) is Busy
+    assert refused.retry_after_s == 2.0

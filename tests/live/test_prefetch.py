@@ -137,17 +137,19 @@ def test_a_daemon_that_is_busy_or_refuses_is_let_be() -> None:
             job_id=7, client="a plugin", slot="", priority="normal", state="running", prompt="rain", count=1,
             position=0, eta_s=None, step=0, steps=3,
         )  # fmt: skip
+        jobs = [busy]
         looked: asyncio.Queue[None] = asyncio.Queue()
 
         async def status(request: m.StatusRequest, peer: Any, buffers: Any) -> Any:
             looked.put_nowait(None)
-            return m.StatusReply(**{**_fields(STATUS), "jobs": (busy,)}), ()
+            return m.StatusReply(**{**_fields(STATUS), "jobs": tuple(jobs)}), ()
 
         small.desk.deeds["status"] = status
         wanted: list[Fields] = [{"prompt": "rain", "seed": 1}, {"prompt": "wind", "seed": 1}]
         async with small.serve() as endpoint, fetching(endpoint.connection, wanted) as prefetch:
             await looked.get()
             small.refusal = BadRequest("there is no such model: choose another.")
+            jobs.clear()
             small.tell_other("done", 7)
 
             def asked() -> list[str]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 TEND_S = 2.0
 """How often what changed is written and held."""
+GOODBYE_S = 1.0
+"""How long the end waits for the daemon to hold the show's clips."""
 KEPT = 20
 """Hosts whose last state is kept; older ones go when a new one is written."""
 _log = logging.getLogger("foleyd_live")
@@ -87,7 +89,10 @@ class OpenShow:
         if self._path is not None:
             with _told("the show was not saved"):
                 await self.save()
-        await self._hold()
+        # a daemon that died a moment ago answers never
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await self._hold()
 
     async def save(self) -> Path:
         """Write it to its file. Raises BadRequest where it has none."""

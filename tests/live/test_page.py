@@ -468,16 +468,6 @@ def test_a_flood_ends_it() -> None:
     run(scenario)
 
 
-def test_the_allowance_is_a_burst_and_then_a_rate() -> None:
-    now = 0.0
-    allowance = page_socket.Allowance(10, 5, lambda: now)
-    assert [allowance.take() for _ in range(7)] == [True] * 5 + [False] * 2
-    now = 0.25
-    assert [allowance.take() for _ in range(4)] == [True, True, False, False]
-    now = 100.0
-    assert sum(allowance.take() for _ in range(20)) == 5
-
-
 def test_a_page_may_have_so_much_under_way_and_no_more() -> None:
     async def scenario() -> None:
         host = StandIn()

@@ -191,6 +191,16 @@ def test_a_bucket_fills_up_to_a_second() -> None:
     assert [bucket.take() for _ in range(6)] == [True] * 5 + [False]
 
 
+def test_a_bucket_saves_up_as_many_as_it_is_told() -> None:
+    now = [0.0]
+    bucket = Bucket(10, lambda: now[0], most=5)
+    assert [bucket.take() for _ in range(7)] == [True] * 5 + [False] * 2
+    now[0] = 0.25
+    assert [bucket.take() for _ in range(4)] == [True, True, False, False]
+    now[0] = 100.0
+    assert sum(bucket.take() for _ in range(20)) == 5
+
+
 def test_buckets_forget_who_was_not_seen_for_longest() -> None:
     buckets = Buckets(1, lambda: 0.0, most=3)
     assert [buckets.take(key) for key in "abcab"] == [True, True, True, False, False]

@@ -25,17 +25,19 @@ MOST_SAVED_REPLIES = 1024
 
 
 class Bucket:
-    """So many a second, of which those of one second may be saved up."""
+    """So many a second, of which `most` may be saved up: those of one second, where it is not said."""
 
-    def __init__(self, a_second: float, ticks: Callable[[], float] = time.monotonic) -> None:
-        self._a_second = self._left = a_second
-        self._ticks = ticks
+    def __init__(
+        self, a_second: float, ticks: Callable[[], float] = time.monotonic, most: float | None = None
+    ) -> None:
+        self._a_second, self._ticks = a_second, ticks
+        self._most = self._left = a_second if most is None else most
         self._seen = ticks()
 
     def take(self) -> bool:
         """Whether there is one to be had; it is gone then."""
         now = self._ticks()
-        self._left = min(self._a_second, self._left + (now - self._seen) * self._a_second)
+        self._left = min(self._most, self._left + (now - self._seen) * self._a_second)
         self._seen = now
         if self._left < 1:
             return False

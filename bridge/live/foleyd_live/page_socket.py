@@ -14,6 +14,7 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from foleyd.errors import Busy, FoleydError
+from foleyd.wire.osc_limits import Bucket
 from foleyd_live import actions, page_view, properties
 from foleyd_live.clips import Clip
 from foleyd_live.history import ClipSource
@@ -51,26 +52,6 @@ class Said(msgspec.Struct, frozen=True):
     value: Value | None = None
     see: bool | None = None
     id: int = 0
-
-
-class Allowance:
-    """Messages that a page may send: `rate` a second, `burst` at once."""
-
-    def __init__(
-        self, rate: float = RATE, burst: float = BURST, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._rate, self._burst, self._clock = rate, burst, clock
-        self._left, self._at = burst, clock()
-
-    def take(self) -> bool:
-        """Whether one more may come."""
-        now = self._clock()
-        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
 
 
 class Viewer:
@@ -112,7 +93,7 @@ class Viewer:
     # what the page says
 
     async def _hear(self) -> None:
-        allowance = Allowance()
+        allowance = Bucket(RATE, most=BURST)
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":

@@ -5,7 +5,7 @@ A method that is over at once returns what ``/done`` carries; one that takes tim
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,13 +14,11 @@ from foleyd.errors import BadRequest
 from foleyd_live import properties
 from foleyd_live.actions import ACTIONS
 from foleyd_live.desk import NOW
+from foleyd_live.performer import Outcome, Told
 from foleyd_live.properties import BANK, QUANTA, Value
 
 if TYPE_CHECKING:
     from foleyd_live.host import Host
-
-Outcome = tuple[Value, ...]
-Told = Callable[..., object]
 
 
 class Ask(msgspec.Struct, frozen=True):

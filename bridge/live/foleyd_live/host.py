@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -19,7 +18,7 @@ from foleyd.errors import BadRequest
 from foleyd.messages import JobInfo
 from foleyd.paths import home
 from foleyd_live import actions, properties
-from foleyd_live.acts import Acts, Ask, Outcome
+from foleyd_live.acts import Acts, Ask
 from foleyd_live.audition import Audition
 from foleyd_live.clips import Clip, ClipStore
 from foleyd_live.clockmap import ClockMap
@@ -37,6 +36,7 @@ from foleyd_live.osc import Osc
 from foleyd_live.pads import Pads
 from foleyd_live.page import Page
 from foleyd_live.page_host import BankCard, Health
+from foleyd_live.performer import Outcome, Told
 from foleyd_live.prefetch import Prefetch
 from foleyd_live.program import Program
 from foleyd_live.properties import PROPERTIES, Value
@@ -57,7 +57,6 @@ WRITE_S = 1.0
 
 _log = logging.getLogger("foleyd_live")
 Listener = Callable[[str, int | None, Value], None]
-Told = Callable[..., object]
 
 
 class Host:
@@ -196,13 +195,6 @@ class Host:
             self.triggers.add(Line(at, self.desk.rate, action, tuple(arguments), dict(pairs)))  # type: ignore[arg-type]
         outcome: Outcome | Awaitable[Outcome] = getattr(self._acts, row.method)(ask, *values)
         return outcome
-
-    async def perform(
-        self, action: str, arguments: Sequence[object] = (), pairs: Mapping[str, object] | None = None
-    ) -> Outcome:
-        """:meth:`begin`, for those who can wait."""
-        outcome = self.begin(action, arguments, pairs or {})
-        return await outcome if inspect.isawaitable(outcome) else outcome
 
     def get(self, address: str, pad: int | None = None) -> Value:
         """The value of a property. Raises BadRequest."""

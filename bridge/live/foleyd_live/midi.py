@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import mido
 import msgspec
@@ -23,6 +23,7 @@ from foleyd_live.lights import FLUSH_S, Colours, Lights
 from foleyd_live.midi_clock import MidiClock
 from foleyd_live.midi_map import PRESSED, Binding, Event, MidiMap, Takeover, centred, driven, share, value_at
 from foleyd_live.midi_ports import Ports
+from foleyd_live.performer import Outcome, Performer
 from foleyd_live.properties import Property, Value
 
 RESCAN_S = 0.5
@@ -33,8 +34,6 @@ SILENCERS = frozenset((120, 123))
 """Controllers that end all notes (all sound off, all notes off)."""
 
 _log = logging.getLogger(__name__)
-
-Outcome = tuple[Value, ...]
 
 
 class MidiSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,38 +61,12 @@ class MidiState(msgspec.Struct, frozen=True):
     learning: str
 
 
-class Controls(Protocol):
-    """What MIDI needs of the host; pads are 0 to 63 in `get`, `set` and `listen`, 1 to 64 in `begin`."""
-
-    def begin(
-        self,
-        action: str,
-        arguments: Sequence[object],
-        pairs: Mapping[str, object],
-        *,
-        frame: int = NOW,
-    ) -> Outcome | Awaitable[Outcome]:
-        """Do an action, or begin it."""
-
-    def get(self, address: str, pad: int | None = None) -> Value:
-        """The value of a property."""
-
-    def set(self, address: str, pad: int | None, value: object) -> None:
-        """Set a property; raises BadRequest."""
-
-    def listen(self, callback: Callable[[str, int | None, Value], None]) -> Callable[[], None]:
-        """Call back at every change of a property; what is returned ends it."""
-
-    def frame_at(self, unix: float) -> int:
-        """The frame that sounds at a time in seconds since 1970."""
-
-
 class Midi:
     """The host's MIDI. `clock` hears the clock that comes in; `api` is one of rtmidi's, for tests."""
 
     def __init__(
         self,
-        host: Controls,
+        host: Performer,
         settings: MidiSettings,
         clock: MidiClock | None = None,
         *,

@@ -8,9 +8,9 @@ and of AbletonOSC for properties: ``/pad/get/gain 3`` is answered on its own add
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from foleyd.errors import BadRequest
 from foleyd.wire.osc import Message
@@ -18,6 +18,7 @@ from foleyd.wire.osc_endpoint import DONE, Endpoint, Handler, PortTaken, Sender,
 from foleyd_live import properties
 from foleyd_live.actions import ACTIONS, Action
 from foleyd_live.desk import NOW
+from foleyd_live.performer import Outcome, Performer
 from foleyd_live.properties import PROPERTIES, Property, Value
 
 PORT = 17140
@@ -27,38 +28,6 @@ EARLY_S = 1.0
 LISTENERS = 64
 """Programs that may listen to properties."""
 VERBS = ("get", "set", "start_listen", "stop_listen")
-
-Told = Callable[..., object]
-"""Takes an address and arguments: what is told of an action under way."""
-Outcome = tuple[Value, ...]
-
-
-class Performer(Protocol):
-    """What the surfaces need of the host."""
-
-    def begin(
-        self,
-        action: str,
-        arguments: Sequence[object],
-        pairs: Mapping[str, object],
-        *,
-        frame: int = NOW,
-        told: Told | None = None,
-    ) -> Outcome | Awaitable[Outcome]:
-        """Do `action`, or begin it where it takes time; its outcome is what ``/done`` carries after the
-        address."""
-
-    def get(self, address: str, pad: int | None = None) -> Value:
-        """The value of a property."""
-
-    def set(self, address: str, pad: int | None, value: object) -> None:
-        """Set a property; raises BadRequest."""
-
-    def listen(self, callback: Callable[[str, int | None, Value], None]) -> Callable[[], None]:
-        """Call back at every change of a property; what is returned ends it."""
-
-    def frame_at(self, unix: float) -> int:
-        """The frame that sounds at a time in seconds since 1970."""
 
 
 class Osc:

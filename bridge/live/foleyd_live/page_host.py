@@ -10,7 +10,7 @@ import msgspec
 from foleyd.messages import JobInfo
 from foleyd_live.clips import Clip
 from foleyd_live.history import ClipSource
-from foleyd_live.osc import Performer
+from foleyd_live.performer import Performer
 from foleyd_live.properties import Value
 from foleyd_live.readings import Meters, VoiceState
 from foleyd_live.stream import StreamState

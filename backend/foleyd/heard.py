@@ -7,28 +7,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from foleyd.errors import FoleydError
 from foleyd.osc_request import OscRequests
 from foleyd.private_jack import HOST_API, is_installed, private_jack
-from foleyd.private_process import private_process
+from foleyd.private_process import OscTold, private_process
 
 JACK_STARTS_S = 10.0
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(OscTold, frozen=True):
     """What a live host says once it plays."""
 
     device: str
     host_api: str
-    osc: str
-
-    @property
-    def osc_address(self) -> tuple[str, int]:
-        """Host and port of OSC."""
-        host, _, port = self.osc.rpartition(":")
-        return host, int(port)
 
 
 def play(clips: Sequence[Path]) -> str:

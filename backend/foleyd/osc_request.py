@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -45,7 +45,7 @@ class OscRequests:
         `progress` gets steps done and steps in all. Raises the error that the daemon names.
         """
         flat = [part for pair in pairs.items() for part in pair]
-        self._socket.send(write("/foleyd/render", number, prompt, *flat))
+        self.send("/foleyd/render", number, prompt, *flat)
         deadline = time.monotonic() + SILENCE_S
         while time.monotonic() < deadline:
             message = self._next()
@@ -61,14 +61,11 @@ class OscRequests:
 
     def done(self, address: str, *arguments: int | float | str) -> tuple[object, ...]:
         """Send a command and wait for its ``/done``: what that carries. Raises what ``/fail`` says."""
-        self.send(address, *arguments)
-        while True:
-            message = self._next()
-            match message.address, message.arguments:
-                case "/done", (str(command), *rest) if command == address:
-                    return tuple(rest)
-                case "/fail", (str(command), str(said), *_, str(code)) if command == address:
-                    raise from_code(code, said)
+        return next(
+            said.arguments[1:]
+            for said in self._replies(address, arguments)
+            if said.address == "/done" and said.arguments[:1] == (address,)
+        )
 
     def send(self, address: str, *arguments: int | float | str) -> None:
         """Send a message that has no answer where it works."""
@@ -82,14 +79,18 @@ class OscRequests:
     def asked(self, address: str, *arguments: int | float | str) -> tuple[Any, ...]:
         """Send a query and wait for the answer on its own address, or on that with ``.reply``. Raises what
         ``/fail`` says."""
+        own = (address, f"{address}.reply")
+        return next(said.arguments for said in self._replies(address, arguments) if said.address in own)
+
+    def _replies(self, address: str, arguments: Sequence[int | float | str]) -> Iterator[Message]:
+        """What comes after a message was sent, without end; raises what ``/fail`` says of it."""
         self.send(address, *arguments)
         while True:
             message = self._next()
             match message.address, message.arguments:
-                case found, _ if found in (address, f"{address}.reply"):
-                    return tuple(message.arguments)
                 case "/fail", (str(command), str(said), *_, str(code)) if command == address:
                     raise from_code(code, said)
+            yield message
 
     def _next(self) -> Message:
         if not self._waiting:

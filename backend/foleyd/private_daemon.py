@@ -7,24 +7,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
-from foleyd.private_process import private_process
+from foleyd.private_process import OscTold, private_process
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(OscTold, frozen=True):
     """What a daemon says once it answers: where it listens, and what it keeps."""
 
     pid: int
-    osc: str
     library: str
     connection_file: str
-
-    @property
-    def osc_address(self) -> tuple[str, int]:
-        """Host and port of OSC."""
-        host, _, port = self.osc.rpartition(":")
-        return host, int(port)
 
 
 @contextlib.contextmanager

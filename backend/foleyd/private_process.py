@@ -21,6 +21,18 @@ GRACE_S = 15.0
 T = TypeVar("T")
 
 
+class OscTold(msgspec.Struct, frozen=True):
+    """What a command says that listens for OSC at `osc`, host:port."""
+
+    osc: str
+
+    @property
+    def osc_address(self) -> tuple[str, int]:
+        """Host and port of OSC."""
+        host, _, port = self.osc.rpartition(":")
+        return host, int(port)
+
+
 @contextlib.contextmanager
 def private_process(
     *arguments: str | Path, told: type[T], environment: Mapping[str, str] | None = None

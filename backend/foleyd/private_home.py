@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from foleyd import paths
+from foleyd.environment import surroundings
 
 
 @contextlib.contextmanager
@@ -19,11 +19,5 @@ def private_home() -> Iterator[Path]:
         pulled = paths.home("models")
         if pulled.is_dir():
             (folder / "models").symlink_to(pulled)
-        before = os.environ.get("FOLEYD_HOME")
-        os.environ["FOLEYD_HOME"] = name
-        try:
+        with surroundings({"FOLEYD_HOME": name}):
             yield folder
-        finally:
-            del os.environ["FOLEYD_HOME"]
-            if before is not None:
-                os.environ["FOLEYD_HOME"] = before

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foleyd.client import AsyncClient
+from foleyd.environment import surroundings
 from foleyd.errors import FoleydError
 from foleyd.private_daemon import private_daemon
 from foleyd.private_home import private_home
@@ -111,18 +113,15 @@ def _device(device: str, block: int, realtime: bool) -> Iterator[Settings | None
     if realtime and not _grants_realtime():
         yield None
         return
-    before = dict(os.environ)
-    with private_jack(RATE, block, realtime=realtime) as environment:
-        os.environ.update(environment)
-        try:
-            yield Settings(host_api=HOST_API, rate=RATE, block=block, outputs=2)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+    with private_jack(RATE, block, realtime=realtime) as environment, surroundings(environment):
+        yield Settings(host_api=HOST_API, rate=RATE, block=block, outputs=2)
 
 
 def _grants_realtime() -> bool:
-    """Whether the system gives this user's threads a real-time priority."""
+    """Whether the system gives this user's threads a real-time priority, as far as Python can ask (on
+    Linux)."""
+    if sys.platform != "linux":
+        return False
     usual = os.sched_getscheduler(0)
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from foleyd.environment import surroundings
 from foleyd.errors import BadRequest, FoleydError
 from foleyd_live import jacklibrary
 
@@ -64,7 +65,7 @@ def portaudio() -> Any:
     if "sounddevice" in sys.modules:
         return sys.modules["sounddevice"]
     try:
-        with _hidden(), quiet():
+        with surroundings(HIDDEN), quiet():
             import sounddevice
     except OSError as error:
         raise NoDevice(
@@ -76,23 +77,9 @@ def portaudio() -> Any:
 def look_again() -> None:
     """Let PortAudio look for devices anew: it keeps the list of its first look. No stream may be open."""
     sounddevice = portaudio()
-    with _hidden(), quiet():
+    with surroundings(HIDDEN), quiet():
         sounddevice._terminate()
         sounddevice._initialize()
-
-
-@contextmanager
-def _hidden() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in HIDDEN}
-    os.environ.update(HIDDEN)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def devices() -> list[Device]:

@@ -60,6 +60,26 @@ class _Block(nn.Module):
         return mixed
 
 
+def _inverse(window: int) -> Tensor:
+    """The inverse Fourier transform of real frames as a matrix `[2 × (window / 2 + 1), window]`, float64.
+
+    Rows are the real parts, then the imaginary parts. At this size it costs no more than the layers do, and
+    runtimes without complex numbers have it too.
+    """
+    unit = torch.eye(window // 2 + 1, dtype=torch.complex128)
+    return torch.cat([torch.fft.irfft(unit, n=window), torch.fft.irfft(1j * unit, n=window)])
+
+
+def _add(frames: Tensor, hop: int) -> Tensor:
+    """Frames `[batch, frames, window]` added `hop` samples apart: `[batch, samples]`."""
+    hops = -(-frames.shape[2] // hop)
+    padded = nn.functional.pad(frames, (0, hops * hop - frames.shape[2])).unflatten(2, (hops, hop))
+    total = nn.functional.pad(padded[:, :, 0], (0, 0, 0, hops - 1))
+    for at in range(1, hops):
+        total = total + nn.functional.pad(padded[:, :, at], (0, 0, at, hops - 1 - at))
+    return total.flatten(1)
+
+
 class FrameVocoder(nn.Module):
     """Log-mel `[batch, frames, 64]` → waveform `[batch, frames × hop]`, float32, nominally within ±1.
 
@@ -74,7 +94,11 @@ class FrameVocoder(nn.Module):
         self.blocks = nn.ModuleList(_Block(c) for _ in range(c.layers))
         self.norm = nn.LayerNorm(c.width)
         self.leave = nn.Linear(c.width, c.window + 2)
-        self.register_buffer("taper", torch.hann_window(c.window), persistent=False)
+        self.taper: Tensor
+        self.synthesis: Tensor
+        taper = torch.hann_window(c.window, dtype=torch.float64)
+        self.register_buffer("taper", taper.float(), persistent=False)
+        self.register_buffer("synthesis", (_inverse(c.window) * taper).float(), persistent=False)
 
     @property
     def receptive_frames(self) -> int:
@@ -83,31 +107,24 @@ class FrameVocoder(nn.Module):
         return (c.layers + 1) * (c.kernel // 2) + -(-c.window // (2 * c.hop))
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        c = self.config
         # Log-mels run from -11.5 to about 2: brought near unit range for the first layer.
         x = self.enter((log_mel.transpose(1, 2) + 5) / 4).transpose(1, 2)
         for block in self.blocks:
             x = block(x)
         magnitude, phase = self.leave(self.norm(x)).float().chunk(2, dim=-1)
         # A frame can never be louder than a full-scale sine under the window; the bound keeps exp() finite.
-        spectrum = torch.polar(magnitude.clamp(max=6.3).exp(), phase)
-        return self._overlap(spectrum, c.window, c.hop)
+        size = magnitude.clamp(max=6.3).exp()
+        spectrum = torch.cat([size * phase.cos(), size * phase.sin()], dim=-1)
+        return self._overlap(spectrum @ self.synthesis)
 
-    def _overlap(self, spectrum: Tensor, window: int, hop: int) -> Tensor:
-        taper: Tensor = self.taper  # type: ignore[assignment]
-        frames = torch.fft.irfft(spectrum, n=window, dim=-1) * taper
+    def _overlap(self, frames: Tensor) -> Tensor:
+        """Windowed frames `[batch, frames, window]`, added where they overlap and freed of the windows."""
+        c = self.config
         count = frames.shape[1]
-        length = (count - 1) * hop + window
-
-        def add(parts: Tensor) -> Tensor:
-            return nn.functional.fold(parts.transpose(1, 2), (1, length), (1, window), stride=(1, hop))[
-                :, 0, 0
-            ]
-
-        total = add(frames)
-        envelope = add((taper**2).expand(1, count, window))
-        edge = (window - hop) // 2
-        return (total / envelope.clamp(min=1e-3))[:, edge : edge + count * hop]
+        total = _add(frames, c.hop)
+        envelope = _add((self.taper**2).expand(1, count, c.window), c.hop)
+        edge = (c.window - c.hop) // 2
+        return (total / envelope.clamp(min=1e-3))[:, edge : edge + count * c.hop]
 
     def save(self, folder: Path) -> None:
         """Writes `config.json` and half-precision `model.safetensors` into `folder`."""

@@ -56,7 +56,7 @@ def open_pair(folder: Any, shape: tiny.Shape, seconds: float, prediction: str = 
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    yield from open_pair(tmp_path_factory.mktemp("narrow"), tiny.NARROW, 0.96)
+    yield from open_pair(tmp_path_factory.mktemp("narrow"), tiny.NARROW, 0.64)
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,27 @@ def test_seconds_become_whole_strides_of_latent_frames(seconds: float, frames: i
     assert PUBLISHED.samples(frames) == frames * 640 >= seconds * 16000
 
 
+@pytest.mark.parametrize(
+    ("seconds", "frames"),
+    [(0.3, 64), (2.56, 64), (2.561, 96), (5.12, 128), (6.0, 192), (10.0, 256), (29.9, 768), (30.0, 768)],
+)
+def test_a_clip_is_cut_from_the_next_length_that_is_generated(
+    whole: Path, seconds: float, frames: int
+) -> None:
+    about = checkpoint.read(whole)
+    assert about.frames(make(prompt="rain", seconds=seconds)) == frames
+    assert frames in about.lengths()
+
+
+def test_the_lengths_that_are_generated_end_where_the_model_ends(folder: Path) -> None:
+    (folder / "foleyd.json").write_text(
+        '{"seconds": [1, 9], "auto_seconds": 2.56, "min_generate_seconds": 1.28}'
+    )
+    about = checkpoint.read(folder)
+    assert about.lengths() == (32, 64, 96, 128, 192, 256)
+    assert about.frames(make(prompt="rain", seconds=9.0)) == 256
+
+
 def test_a_folder_without_a_description_has_the_defaults_of_the_published_checkpoints(whole: Path) -> None:
     can = checkpoint.read(whole, "abc").capabilities
     assert (can.family, can.operations, can.rate, can.channels) == ("audioldm", ("text",), 16000, 1)
@@ -155,8 +176,8 @@ def test_the_frame_vocoder_is_loaded_by_its_class_name(folder: Path) -> None:
         engine = base.load(folder, precision=precision)
         recipe = reference.resolved(engine.capabilities, prompt="rain", seed=1, seconds=2.6, steps=2)
         (take,) = engine.render([recipe], check_silence=False)
-        assert take.bucket == "t66"
-        assert len(take.samples) == 66 * 640
+        assert take.bucket == "t96"
+        assert len(take.samples) == 96 * 640
         engine.unload()
 
 

@@ -21,6 +21,9 @@ from foleyd.recipe import Recipe
 
 AUDIO_TOWER = "audio_encoder"
 MILLISECONDS = 1000
+LENGTHS_S = (0.32, 0.64, 1.28, 2.56, 3.84, 5.12, 7.68, 10.24, 15.36, 20.48, 30.72)
+"""Seconds that are generated; a clip between two of them is cut from the longer. So many shapes, and no more,
+have to be ready for a clip of any length."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -101,7 +104,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """A checkpoint folder, understood: where it is, its shapes, its defaults and what it can do.
 
     `scheduler`: its scheduler configuration as it stands in the file. `vocoder`: the class name of its
-    vocoder.
+    vocoder. `embedding`: numbers in the embedding of a text.
     """
 
     folder: Path
@@ -110,6 +113,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     capabilities: Capabilities
     scheduler: dict[str, Any]
     vocoder: str
+    embedding: int
 
     def seconds(self, recipe: Recipe) -> float:
         """How much is generated for the recipe, at least. Raises `BadRequest` for a length the model does not
@@ -125,8 +129,19 @@ class Checkpoint(msgspec.Struct, frozen=True):
         return max(recipe.seconds, self.settings.min_generate_seconds)
 
     def frames(self, recipe: Recipe) -> int:
-        """The latent frames that the recipe is rendered in."""
-        return self.geometry.frames(self.seconds(recipe))
+        """The latent frames that the recipe is rendered in: those of the next length in `LENGTHS_S`."""
+        needed = self.geometry.frames(self.seconds(recipe))
+        return next((frames for frames in self.lengths() if frames >= needed), needed)
+
+    def lengths(self) -> tuple[int, ...]:
+        """The latent frames of `LENGTHS_S` that the model makes clips of."""
+        shortest, longest = (self.geometry.frames(s) for s in self._range())
+        found = sorted({self.geometry.frames(seconds) for seconds in LENGTHS_S})
+        last = next((frames for frames in found if frames >= longest), longest)
+        return tuple(frames for frames in found if shortest <= frames <= last)
+
+    def _range(self) -> tuple[float, float]:
+        return max(self.settings.seconds[0], self.settings.min_generate_seconds), self.settings.seconds[1]
 
 
 def read(folder: Path, revision: str = "") -> Checkpoint:
@@ -181,6 +196,7 @@ def read(folder: Path, revision: str = "") -> Checkpoint:
         ),
         scheduler=scheduler,
         vocoder=vocoder.class_name or next(iter(vocoder.architectures or []), ""),
+        embedding=text.projection_dim,
     )
 
 

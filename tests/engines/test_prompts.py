@@ -26,7 +26,7 @@ class Words:
 
 
 def prompts(words: Words, capacity: int = 2) -> Prompts:
-    return Prompts(words, words.tower, torch.device("cpu"), longest=5, capacity=capacity)
+    return Prompts(words, 5, tower=words.tower, device=torch.device("cpu"), capacity=capacity)
 
 
 def test_embeddings_come_in_the_order_of_the_texts() -> None:

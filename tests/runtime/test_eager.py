@@ -1,13 +1,14 @@
 """The plain torch runtime."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from foleyd.errors import BadRequest
-from foleyd.runtime import memory, open_runtime
+from foleyd.runtime import Part, memory, open_runtime
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +21,7 @@ def same_threads() -> Iterator[None]:
 def test_a_network_is_placed_in_the_asked_precision_and_learns_nothing() -> None:
     runtime = open_runtime("torch", "cpu", "bfloat16")
     network = nn.Sequential(nn.Linear(3, 2), nn.Dropout())
-    placed = runtime.place(network)
+    placed = runtime.place(Part("net", lambda: network))
     assert isinstance(placed, nn.Module)
     assert not placed.training
     for parameter in network.parameters():
@@ -29,7 +30,8 @@ def test_a_network_is_placed_in_the_asked_precision_and_learns_nothing() -> None
             "cpu",
             False,
         )
-    assert runtime.place(nn.Linear(3, 2), "float32").weight.dtype == torch.float32  # type: ignore[attr-defined]
+    exact: Any = runtime.place(Part("net", lambda: nn.Linear(3, 2), precision="float32"))
+    assert exact.weight.dtype == torch.float32
 
 
 def test_threads_are_set_and_told() -> None:
@@ -71,7 +73,10 @@ def test_threads_are_limited_for_a_while() -> None:
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        (("abacus", "cpu", "float32", None), "runtime 'abacus' is unknown: choose one of torch"),
+        (
+            ("abacus", "cpu", "float32", None),
+            "runtime 'abacus' is unknown: choose one of auto, torch, openvino",
+        ),
         (("torch", "toaster", "float32", None), "device 'toaster' is unknown: choose auto, cpu, cuda"),
         (("torch", "cpu:1", "float32", None), "device 'cpu:1' is unknown"),
         (("torch", "cuda:x", "float32", None), "device 'cuda:x' is unknown"),

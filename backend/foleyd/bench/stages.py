@@ -103,8 +103,8 @@ def measure(
     runs: int,
     *,
     device: str = "auto",
-    precision: str = "float32",
-    runtime: str = "torch",
+    precision: str = "auto",
+    runtime: str = "auto",
     threads: int | None = None,
 ) -> Figures:
     """Load the model in this process and render `wanted` `runs` times after one that is not counted.

@@ -28,7 +28,7 @@ from foleyd.engines.checkpoint import Checkpoint
 from foleyd.engines.prompts import Prompts, TextTower
 from foleyd.errors import BadRequest, Cancelled, ModelBroken, RenderFailed
 from foleyd.recipe import Recipe, is_resolved, take_id
-from foleyd.runtime import Runtime, memory, open_runtime
+from foleyd.runtime import Part, Runtime, memory, open_runtime, prepared
 
 SHARED = ("operation", "steps", "guidance", "scheduler")
 """What the recipes of one batch must have in common, besides the bucket."""
@@ -118,6 +118,11 @@ class AudioLDM:
     def threads(self) -> int:
         """CPU threads that it uses where a render does not say otherwise."""
         return self._runtime.threads
+
+    @property
+    def unprepared(self) -> bool:
+        """Whether OpenVINO was never tried with this model on this processor."""
+        return self._runtime.device.type == "cpu" and prepared.is_wanting(self._about.folder)
 
     @property
     def networks(self) -> Networks:
@@ -267,24 +272,74 @@ def load_engine(
     """Load a checkpoint folder; the arguments are those of `foleyd.engines.base.load`, and `begin` is called
     with the name of each part before it is loaded."""
     about = checkpoint.read(folder, revision)
-    machine = open_runtime(runtime, device, precision, threads)
+    machine = open_runtime(runtime, device, precision, threads, folder)
     with _loading(folder):
-        begin("text_encoder")
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            folder / "tokenizer", local_files_only=True, trust_remote_code=False
-        )
-        tower = _transformer(transformers.ClapTextModelWithProjection, folder / "text_encoder")
-        # positions count from one past the padding token
-        longest = tower.config.max_position_embeddings - tower.config.pad_token_id - 1
-        vocoder, own_precision = VOCODERS[_known_vocoder(about)]
-        prompts = Prompts(tokenizer, machine.place(TextTower(tower), "float32"), machine.device, longest)
-        begin("unet")
-        denoise = machine.place(Denoiser(_diffuser(UNet2DConditionModel, folder / "unet")))
-        begin("vae")
-        decode = machine.place(Decoder(_diffuser(AutoencoderKL, folder / "vae")))
-        begin("vocoder")
-        vocode = machine.place(Sounder(vocoder(folder / "vocoder")), own_precision)
+        placed = []
+        for part in parts(about):
+            begin(part.name)
+            placed.append(machine.place(part))
+        tower, denoise, decode, vocode = placed
+        prompts = Prompts(*_words(folder), tower=tower, device=machine.device)
     return AudioLDM(about, Networks(prompts, denoise, decode, vocode), machine)
+
+
+def parts(about: Checkpoint) -> tuple[Part, Part, Part, Part]:
+    """The networks of a checkpoint in the order of a render: text tower, UNet, VAE decoder, vocoder.
+
+    Raises `ModelBroken` for a vocoder of an unknown kind.
+    """
+    folder, shape = about.folder, about.geometry
+    vocoder, vocoder_precision = VOCODERS[_known_vocoder(about)]
+
+    def latents(rows: int, frames: int) -> torch.Tensor:
+        return _drawn(rows, shape.channels, frames, shape.bins)
+
+    def mel(rows: int, frames: int) -> torch.Tensor:
+        return _drawn(rows, frames * shape.vae_factor, shape.bins * shape.vae_factor) - 4
+
+    return (
+        Part("text_encoder", lambda: TextTower(_text_tower(folder)), precision="float32"),
+        Part(
+            "unet",
+            lambda: Denoiser(_diffuser(UNet2DConditionModel, folder / "unet")),
+            lambda rows, frames: (
+                latents(rows, frames),
+                torch.tensor(500.0),
+                _drawn(rows, about.embedding),
+            ),
+            every_step=True,
+        ),
+        Part(
+            "vae",
+            lambda: Decoder(_diffuser(AutoencoderKL, folder / "vae")),
+            lambda rows, frames: (latents(rows, frames),),
+        ),
+        Part(
+            "vocoder",
+            lambda: Sounder(vocoder(folder / "vocoder")),
+            lambda rows, frames: (mel(rows, frames),),
+            precision=vocoder_precision,
+        ),
+    )
+
+
+def _drawn(*shape: int) -> torch.Tensor:
+    """Normal numbers, the same every time, from no generator that others use."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def _text_tower(folder: Path) -> Any:
+    return _transformer(transformers.ClapTextModelWithProjection, folder / "text_encoder")
+
+
+def _words(folder: Path) -> tuple[Any, int]:
+    """The tokenizer, and how many tokens the text tower's position table holds."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        folder / "tokenizer", local_files_only=True, trust_remote_code=False
+    )
+    config = transformers.ClapTextConfig.from_pretrained(folder / "text_encoder", local_files_only=True)
+    # positions count from one past the padding token
+    return tokenizer, config.max_position_embeddings - config.pad_token_id - 1
 
 
 @contextmanager

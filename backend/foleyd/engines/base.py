@@ -103,6 +103,10 @@ class Engine(Protocol):
     def threads(self) -> int:
         """CPU threads that it uses where a render does not say otherwise."""
 
+    @property
+    def unprepared(self) -> bool:
+        """Whether it might run faster here once its model was prepared (`foleyd.engines.prepare`)."""
+
     def bucket(self, recipe: Recipe) -> str:
         """The name of the shape that the recipe is rendered in; recipes of one bucket may share a batch."""
 
@@ -175,8 +179,8 @@ def load(
     folder: Path,
     *,
     device: str = "auto",
-    precision: str = "float32",
-    runtime: str = "torch",
+    precision: str = "auto",
+    runtime: str = "auto",
     threads: int | None = None,
     revision: str = "",
     progress: Callable[[LoadStep], None] = no_progress,
@@ -184,9 +188,10 @@ def load(
     """Load the checkpoint in `folder`.
 
     `device`: "auto" (a CUDA GPU where there is one, else an Apple GPU, else the CPU), "cpu", "cuda",
-    "cuda:1"…, "mps"; `precision`: "float32", "bfloat16", "float16"; `runtime`: a name from
-    `foleyd.runtime.RUNTIMES`; `threads`: CPU threads, None for the runtime's own choice; `revision`: what the
-    catalog calls this version of the files, for the capabilities; `progress` is called before every part.
+    "cuda:1"…, "mps"; `precision`: "auto", "float32", "bfloat16", "float16"; `runtime`: "auto" or a name from
+    `foleyd.runtime.RUNTIMES` ("openvino" prepares the model first where that was not done); `threads`: CPU
+    threads, None for the runtime's own choice; `revision`: what the catalog calls this version of the files,
+    for the capabilities; `progress` is called before every part.
     Reads safetensors and JSON from the disk, never the network.
 
     Raises `ModelMissing`, `ModelBroken`, or `BadRequest` for a device, precision or runtime that this machine
@@ -199,6 +204,8 @@ def load(
         progress(LoadStep(part, parts.index(part), len(parts)))
 
     begin(LIBRARIES)
+    if runtime == "openvino":
+        importlib.import_module("foleyd.engines.prepare").prepare(folder)
     load_engine = importlib.import_module(family.module).load_engine
     return cast(
         Engine,

@@ -42,9 +42,10 @@ class Prompts:
     def __init__(
         self,
         tokenizer: Any,
+        longest: int,
+        *,
         tower: Callable[..., Any],
         device: torch.device,
-        longest: int,
         capacity: int = CAPACITY,
     ) -> None:
         self._tokenizer = tokenizer

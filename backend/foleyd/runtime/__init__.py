@@ -7,9 +7,39 @@ tensors on the runtime's device, whatever happens inside, so an engine is the sa
 import importlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 from foleyd.errors import BadRequest
+
+
+@dataclass(frozen=True)
+class Part:
+    """One network of a model, before it is loaded.
+
+    `build` loads it: a `torch.nn.Module` that takes and gives float32 and casts inside to its own weights'
+    type. `inputs(rows, frames)` gives tensors to call that module with: a row a clip, or without rows what
+    holds for all of them; for clips of that many latent frames. A runtime that has the network in a format
+    of its own leaves `build` alone. `precision` overrides the runtime's, for networks that run rarely and
+    lose by rounding. `every_step`: whether it is called at every step, which pays for more work beforehand.
+    """
+
+    name: str
+    build: Callable[[], Any]
+    inputs: Callable[[int, int], tuple[Any, ...]] | None = None
+    precision: str | None = None
+    every_step: bool = False
+
+    def length_axes(self) -> list[int | None]:
+        """The axis of each input that grows with the clip, None for an input that does not grow."""
+        if self.inputs is None:
+            return []
+        short, long = ([tuple(tensor.shape) for tensor in self.inputs(1, frames)] for frames in (8, 16))
+        return [
+            next((axis for axis, (a, b) in enumerate(zip(*both, strict=True)) if a != b), None)
+            for both in zip(short, long, strict=True)
+        ]
 
 
 class Runtime(Protocol):
@@ -41,28 +71,51 @@ class Runtime(Protocol):
         Raises `BadRequest` for a number below 1.
         """
 
-    def place(self, network: Any, precision: str | None = None) -> Callable[..., Any]:
-        """Take over a `torch.nn.Module` and return what to call in its place.
-
-        The module takes and gives float32 and casts inside to its own weights' type. `precision` overrides
-        the runtime's, for networks that run rarely and lose by rounding.
-        """
+    def place(self, part: Part) -> Callable[..., Any]:
+        """Get a part ready and return what to call: tensors in, a tensor out, as its module has it."""
 
     def release(self) -> None:
         """Let go of every network that was placed and give the memory back to the system."""
 
 
-RUNTIMES: Mapping[str, str] = {"torch": "foleyd.runtime.eager:Eager"}
-"""The runtimes by name, each as `module:class`, so that only the one that is used is imported."""
+AUTO = "auto"
+RUNTIMES: Mapping[str, str] = {
+    "torch": "foleyd.runtime.eager:Eager",
+    "openvino": "foleyd.runtime.openvino:OpenVino",
+}
+"""The runtimes by name, each as `module:class`, so that only the one that is used is imported. The class has
+`open(model, device, precision, threads)`."""
 
 
-def open_runtime(name: str, device: str, precision: str, threads: int | None = None) -> Runtime:
-    """Start a runtime. `device` "auto" takes a CUDA GPU where there is one, else an Apple GPU, else the CPU;
-    `threads` None leaves the choice to it.
+def check(name: str) -> None:
+    """Raise `BadRequest` unless `name` is a runtime's, or "auto"."""
+    if name not in (AUTO, *RUNTIMES):
+        raise BadRequest(f"the runtime {name!r} is unknown: choose one of {', '.join((AUTO, *RUNTIMES))}.")
+
+
+def open_runtime(
+    name: str, device: str, precision: str, threads: int | None = None, model: Path | None = None
+) -> Runtime:
+    """Start a runtime for the model in folder `model`.
+
+    `name` "auto" takes OpenVINO on a CPU where the model was prepared for it and that was found faster, torch
+    elsewhere. `device` "auto" takes a CUDA GPU where there is one, else an Apple GPU, else the CPU;
+    `precision` "auto" what suits the device; `threads` None leaves the choice to the runtime.
 
     Raises `BadRequest` for a name, device or precision that this machine or runtime does not have.
     """
-    if name not in RUNTIMES:
-        raise BadRequest(f"the runtime {name!r} is unknown: choose one of {', '.join(RUNTIMES)}.")
+    check(name)
+    if name == AUTO:
+        name = _fastest(device, precision, model)
     module, _, attribute = RUNTIMES[name].partition(":")
-    return cast(Runtime, getattr(importlib.import_module(module), attribute)(device, precision, threads))
+    kind = getattr(importlib.import_module(module), attribute)
+    return cast(Runtime, kind.open(model, device, precision, threads))
+
+
+def _fastest(device: str, precision: str, model: Path | None) -> str:
+    from foleyd.runtime import eager, prepared
+
+    if model is None or eager.device_of(device).type != "cpu":
+        return "torch"
+    found = prepared.find(model)
+    return "openvino" if found is not None and found[1].pays(precision) else "torch"

@@ -27,6 +27,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("FOLEYD_HOME", str(home))
     monkeypatch.setenv("HF_HOME", str(home / "hub"))
+    # one runtime for all, so that no daemon prepares a model in the background of another test
+    monkeypatch.setenv("FOLEYD_RUNTIME", "torch")
     return home
 
 

@@ -51,6 +51,7 @@ class FaultyEngine:
 
     device = "an abacus"
     threads = THREADS
+    unprepared = False
 
     def __init__(self, fault: str) -> None:
         self._fault = getattr(self, fault)

@@ -27,7 +27,7 @@ class DaemonSession(Session):
     """As :class:`foleyd.daemon.job.Session`, by way of `client`, which is closed with it.
 
     What the daemon cannot do runs in a private worker as there: models in folders (their paths never go over
-    a wire), and takes in a precision that is not the daemon's.
+    a wire), and takes in a precision or by a runtime that is not the daemon's.
     """
 
     def __init__(
@@ -36,10 +36,11 @@ class DaemonSession(Session):
         *,
         takes: Takes | None,
         precision: str | None = None,
+        runtime: str | None = None,
         listen: Callable[[Event], None],
         sellable: bool = False,
     ) -> None:
-        super().__init__(takes=takes, precision=precision, listen=listen, sellable=sellable)
+        super().__init__(takes=takes, precision=precision, runtime=runtime, listen=listen, sellable=sellable)
         self._client = client
         self._handle: Handle | None = None
         self._killed = False
@@ -61,7 +62,7 @@ class DaemonSession(Session):
         if not (result.takes and result.audio and result.audio[0].kind == "take"):
             raise FoleydError("The daemon sent no sound: see its log, or render with --no-daemon.")
         about = result.takes[0]
-        if self._precision not in (None, about.precision):
+        if self._precision not in (None, about.precision) or self._runtime not in (None, about.runtime):
             return super()._render(request, check_silence)
         return Take(identity=about, samples=result.audio[0].samples[0])
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from foleyd import options, recipe
+from foleyd import computing, options, recipe
 from foleyd.destination import FORMATS, format_for, format_named, free_path, is_folder, ready_folder
 from foleyd.errors import BadRequest, ModelMissing
 from foleyd.output import Output
@@ -104,21 +104,9 @@ def render(
         Path | None,
         typer.Option(metavar="CSV|TOML", help="Render the rows of a table, see below.", show_default=False),
     ] = None,
-    device: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="'auto' takes a GPU where there is one; or 'cpu', 'mps', 'cuda', 'cuda:1'."
-        ),
-    ] = "auto",
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="What to compute in: 'float32', 'bfloat16' or 'float16'; when absent float32, "
-            "or a kept take of any.",
-            show_default=False,
-        ),
-    ] = None,
+    device: computing.Device = computing.AUTO,
+    precision: computing.Precision = computing.AUTO,
+    runtime: computing.Runtime = computing.AUTO,
     daemon: Annotated[
         bool,
         typer.Option(
@@ -141,11 +129,10 @@ def render(
         model = str(values.pop("model", ""))
         from foleyd.talk import Talk
 
-        if origin is not None and precision is None:
-            precision = _precision_of(origin)
+        how = _how(precision, runtime, origin)
         with (
             Talk() as talk,
-            _session(daemon and device == "auto", device, precision, sellable, talk) as session,
+            _session(daemon and device == computing.AUTO, device, how, sellable, talk) as session,
         ):
             if batch is not None:
                 from foleyd.batch import plan, run
@@ -159,7 +146,26 @@ def render(
                 fill_all(session, talk, _orders(requests, out, format_name, picture, origin), output)
 
 
-def _session(daemon: bool, device: str, precision: str | None, sellable: bool, talk: Talk) -> Session:
+class _How(NamedTuple):
+    """What takes are pinned to, None where any serves."""
+
+    precision: str | None
+    runtime: str | None
+
+
+def _how(precision: str, runtime: str, origin: Path | None) -> _How:
+    """What was asked for; else what the clip `origin` was computed with, so that it comes out the same."""
+    asked = _How(computing.pinned(precision), computing.pinned(runtime))
+    if origin is None:
+        return asked
+    from foleyd.audio.export import read_meta
+
+    made = read_meta(origin).made
+    told = {name: str(made.get(name) or "") or None for name in _How._fields}
+    return _How(asked.precision or told["precision"], asked.runtime or told["runtime"])
+
+
+def _session(daemon: bool, device: str, how: _How, sellable: bool, talk: Talk) -> Session:
     """The running daemon where it may be asked and there is one, else a worker of our own."""
     from foleyd.daemon.job import Session
     from foleyd.daemon.takes import Takes
@@ -172,9 +178,9 @@ def _session(daemon: bool, device: str, precision: str | None, sellable: bool, t
             from foleyd.daemon_session import DaemonSession
 
             return DaemonSession(
-                client, takes=Takes(), precision=precision, sellable=sellable, listen=talk.listen
+                client, takes=Takes(), **how._asdict(), sellable=sellable, listen=talk.listen
             )
-    return Session(takes=Takes(), device=device, precision=precision, sellable=sellable, listen=talk.listen)
+    return Session(takes=Takes(), device=device, **how._asdict(), sellable=sellable, listen=talk.listen)
 
 
 def _one_way_in(prompts: list[str] | None, origin: Path | None, batch: Path | None, count: int) -> None:
@@ -187,14 +193,6 @@ def _one_way_in(prompts: list[str] | None, origin: Path | None, batch: Path | No
         )
     if not 1 <= count * max(1, len(prompts or [])) <= MOST_CLIPS:
         raise BadRequest(f"count is {count}: give 1 or more, for at most {MOST_CLIPS} clips in all.")
-
-
-def _precision_of(origin: Path) -> str | None:
-    """What a clip was computed in, so that it comes out the same again; None where it does not say."""
-    from foleyd.audio.export import read_meta
-
-    found = read_meta(origin).made.get("precision")
-    return found if isinstance(found, str) and found else None
 
 
 def _wanted(

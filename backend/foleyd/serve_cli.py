@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from foleyd import computing
 from foleyd.commands import CONTROL_PORT, EVENTS_PORT, OSC_PORT, SHELL_PORT
 from foleyd.errors import BadRequest
 
@@ -69,15 +70,10 @@ def serve(
     model: Annotated[
         str, typer.Option(metavar="NAME|FOLDER", help="The model that renders when a recipe names none.")
     ] = "starter",
-    device: Annotated[
-        str, typer.Option(metavar="NAME", help="'auto', 'cpu', 'mps', 'cuda', 'cuda:1'.")
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option(metavar="NAME", help="'float32', 'bfloat16' or 'float16'.")
-    ] = "float32",
-    threads: Annotated[
-        int | None, typer.Option(min=1, metavar="NUMBER", help="CPU threads.", show_default="all cores")
-    ] = None,
+    device: computing.Device = computing.AUTO,
+    precision: computing.Precision = computing.AUTO,
+    runtime: computing.Runtime = computing.AUTO,
+    threads: computing.Threads = None,
     most_jobs: Annotated[
         int, typer.Option(min=1, metavar="NUMBER", help="Live and normal jobs under way.")
     ] = 32,
@@ -113,6 +109,7 @@ def serve(
         model=model,
         device=device,
         precision=precision,
+        runtime=runtime,
         threads=threads,
         limits=Limits(jobs=most_jobs, per_client=most_of_client, background=most_background),
         idle_s=idle,

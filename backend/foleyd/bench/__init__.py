@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import typer
 
+from foleyd import computing
 from foleyd.output import Output
 
 app = typer.Typer(
@@ -47,14 +48,10 @@ def render(
     runs: Annotated[
         int, typer.Option(min=1, max=100, metavar="NUMBER", help="Renders; the median counts.")
     ] = 3,
-    device: Annotated[str, typer.Option(metavar="NAME", help="'auto', 'cpu', 'cuda', 'cuda:1'.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(metavar="NAME", help="'float32', 'bfloat16', 'float16'.")
-    ] = "float32",
-    runtime: Annotated[str, typer.Option(metavar="NAME", help="How the networks are run.")] = "torch",
-    threads: Annotated[
-        int | None, typer.Option(metavar="NUMBER", help="CPU threads.", show_default=False)
-    ] = None,
+    device: computing.Device = computing.AUTO,
+    precision: computing.Precision = computing.AUTO,
+    runtime: computing.Runtime = computing.AUTO,
+    threads: computing.Threads = None,
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Time the stages of a render: load, text, network, decoder, vocoder, finishing, file.

@@ -31,8 +31,8 @@ class Load(msgspec.Struct, frozen=True, tag="load", kw_only=True):
     folder: str
     revision: str = ""
     device: str = "auto"
-    precision: str = "float32"
-    runtime: str = "torch"
+    precision: str = "auto"
+    runtime: str = "auto"
     threads: int | None = None
 
 
@@ -68,13 +68,15 @@ class Loaded(msgspec.Struct, frozen=True, tag="loaded", kw_only=True):
     """The model is in memory.
 
     `seconds`: wall clock from the request; `pid`: the worker's process id; `device`: what it computes on,
-    in words; `threads`: CPU threads of a render that does not ask for another number.
+    in words; `threads`: CPU threads of a render that does not ask for another number; `unprepared`: whether
+    the model might run faster once it was prepared.
     """
 
     seconds: float
     pid: int
     device: str = ""
     threads: int = 1
+    unprepared: bool = False
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress", kw_only=True):

@@ -144,8 +144,8 @@ class Session:
             folder,
             revision=request.model.revision,
             device=self._device,
-            precision=self._precision or "float32",
-            runtime=self._runtime or "torch",
+            precision=self._precision or "auto",
+            runtime=self._runtime or "auto",
             threads=self._threads,
         )
         self._loaded = folder

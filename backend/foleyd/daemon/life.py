@@ -14,7 +14,7 @@ from foleyd.daemon import deaths, frames
 from foleyd.daemon.worker import NICE
 from foleyd.errors import WorkerDied
 
-_SURROUNDINGS = {
+SURROUNDINGS = {
     # a render never fetches anything: what is not on disk is an error, said by the catalog in one sentence
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -23,6 +23,7 @@ _SURROUNDINGS = {
     # the few operations that an Apple GPU lacks run on the CPU
     "PYTORCH_ENABLE_MPS_FALLBACK": "1",
 }
+"""What is in the environment of every process that loads a model."""
 _TAIL_LINES = 40
 _TAIL_BYTES = 16 * 1024
 _GRACE = 5.0
@@ -79,7 +80,7 @@ class Life(asyncio.SubprocessProtocol):
         lower = {NICE: str(nice)} if nice > 0 else {}
         try:
             _, life = await asyncio.get_running_loop().subprocess_exec(
-                lambda: cls(on_exit), *command, env={**os.environ, **_SURROUNDINGS, **lower}, **group
+                lambda: cls(on_exit), *command, env={**os.environ, **SURROUNDINGS, **lower}, **group
             )
         except OSError as error:
             died = WorkerDied(f"The worker process could not be started: {error}.")

@@ -65,7 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model: str = "starter"
     preload: bool = True
     device: str = "auto"
-    precision: str = "float32"
+    precision: str = "auto"
+    runtime: str = "auto"
     threads: int | None = None
     limits: Limits = Limits()
     idle_s: float = 600.0
@@ -120,6 +121,7 @@ class Daemon:
         self.supervisor = Supervisor(
             device=settings.device,
             precision=settings.precision,
+            runtime=settings.runtime,
             threads=settings.threads,
             idle_s=settings.idle_s,
             command=settings.worker,

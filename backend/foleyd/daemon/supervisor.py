@@ -18,6 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from foleyd.daemon import frames
+from foleyd.daemon.preparation import Preparation
 from foleyd.daemon.workers import WorkerProcess
 from foleyd.errors import Cancelled, FoleydError, RenderFailed, WorkerDied, WorkerDown
 from foleyd.recipe import Recipe
@@ -82,8 +83,8 @@ class Supervisor:
         self,
         *,
         device: str = "auto",
-        precision: str = "float32",
-        runtime: str = "torch",
+        precision: str = "auto",
+        runtime: str = "auto",
         threads: int | None = None,
         idle_s: float = 600.0,
         command: Sequence[str] | None = None,
@@ -114,6 +115,7 @@ class Supervisor:
         self._loading: tuple[_Model, asyncio.Task[None]] | None = None
         self._unloading: asyncio.Task[None] | None = None
         self._stop: asyncio.Event | None = None
+        self._preparation = Preparation(self._is_resting, self._renew)
         self._idle: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -190,6 +192,7 @@ class Supervisor:
     async def close(self) -> None:
         """Let the worker go. Whoever waits for a render gets Cancelled; there are no more after this."""
         self._closed = True
+        await self._preparation.close()
         if self._stop is not None:
             self._stop.set()
         tasks = [task for task in (self._loading and self._loading[1], self._unloading) if task is not None]
@@ -279,6 +282,23 @@ class Supervisor:
         if self._born is None:
             self._born = self._clock()
         self._tell(phase="ready", device=loaded.device, **_NO_PARTS)
+        if loaded.unprepared:
+            self._preparation.wish(model.folder)
+
+    def _is_resting(self) -> bool:
+        """Whether a preparation disturbs nobody: nothing is rendered, and nobody plays on this machine."""
+        return self._facts.phase in ("ready", "stopped") and not self.spare
+
+    async def _renew(self, folder: Path) -> None:
+        """Load a model again that may run faster now, after the render at hand."""
+        model = self._loaded
+        if model is None or model.folder != folder or self._closed:
+            return
+        async with self._taking_turns() as stop:
+            if self._loaded == model:
+                self._loaded = None
+                with contextlib.suppress(FoleydError):
+                    await self._have(model, stop)
 
     def _load_progress(self, progress: frames.LoadProgress) -> None:
         self._tell(load_part=progress.part, load_done=progress.done, load_of=progress.of)

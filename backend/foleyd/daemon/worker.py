@@ -143,6 +143,7 @@ class _Session:
                 pid=os.getpid(),
                 device=engine.device,
                 threads=engine.threads,
+                unprepared=request.runtime == "auto" and engine.unprepared,
             )
         )
 

@@ -84,8 +84,8 @@ class WorkerProcess:
         *,
         revision: str = "",
         device: str = "auto",
-        precision: str = "float32",
-        runtime: str = "torch",
+        precision: str = "auto",
+        runtime: str = "auto",
         threads: int | None = None,
         on_progress: Callable[[frames.LoadProgress], None] = _unheard,
     ) -> frames.Loaded:
@@ -284,8 +284,8 @@ class Worker:
         *,
         revision: str = "",
         device: str = "auto",
-        precision: str = "float32",
-        runtime: str = "torch",
+        precision: str = "auto",
+        runtime: str = "auto",
         threads: int | None = None,
     ) -> frames.Loaded:
         """Start the process if there is none, load the model in `folder` and wait for it.

@@ -74,7 +74,7 @@ class FaultyEngine:
             if step == STEP_OF_FAULT:
                 self._fault(recipes[0], cancelled)
             progress(Step(step, recipes[0].steps or 4))
-        how = {"runtime": "faulty", "precision": "float32", "bucket": "t1"}
+        how = {"runtime": "torch", "precision": "float32", "bucket": "t1"}
         return [
             Take(
                 samples=np.ones(LONG, np.float32) if self._long else tone(one.seed or 0, 3.0),

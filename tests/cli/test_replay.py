@@ -33,7 +33,7 @@ def show(tmp_path_factory: pytest.TempPathFactory) -> Show:
         made = [
             client.render("a bell", **FIELDS).result(PATIENCE),
             client.render("a gong", count=2, rate=44_100, **FIELDS).result(PATIENCE),
-            client.render("bars", bars=1, bpm=120, steps=5, runtime="faulty").result(PATIENCE),
+            client.render("bars", bars=1, bpm=120, steps=5, runtime="torch").result(PATIENCE),
         ]
         with pytest.raises(RenderFailed):
             client.render("fail", **FIELDS).result(PATIENCE)

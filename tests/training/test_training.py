@@ -205,7 +205,7 @@ def test_overlap_add_gives_a_spectrum_back():
     edge = (window - hop) // 2
     padded = torch.nn.functional.pad(wave, (edge, edge))
     frames = padded.unfold(1, window, hop) * torch.hann_window(window)
-    again = vocoder._overlap(torch.fft.rfft(frames), window, hop)
+    again = vocoder._overlap(frames * torch.hann_window(window))
     assert torch.allclose(again[:, window:-window], wave[:, window:-window], atol=1e-4)
 
 

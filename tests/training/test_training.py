@@ -216,3 +216,30 @@ def test_spectral_loss_tells_near_from_far():
     near, far = torch.sin(2 * math.pi * 440 * time + 1)[None], torch.sin(2 * math.pi * 900 * time)[None]
     assert float(loss(tone, tone)) == pytest.approx(0, abs=1e-5)
     assert float(loss(near, tone)) < 0.2 * float(loss(far, tone))
+
+
+def test_whitened_captions_are_apart_and_hardly_used_directions_stay_small():
+    rng = np.random.default_rng(0)
+    spread = np.array([0.05] * 60 + [1e-6] * 324)
+    captions = (rng.standard_normal((4000, 384)) * np.sqrt(spread) + 0.3).astype(np.float32)
+    weight, bias = denoiser.whitening(captions)
+    white = captions @ weight.T + bias
+    variance = np.sort(white.var(0))
+    assert np.abs(white.mean(0)).max() < 1e-3
+    assert variance[-60:] == pytest.approx(0.99, abs=0.1)
+    assert variance[:324].max() < 0.01
+    network = denoiser.build(captions)
+    assert network.class_embedding.weight.detach().numpy() == pytest.approx(weight)
+    assert network.class_embedding.bias.detach().numpy() == pytest.approx(bias)
+
+
+def test_noise_levels_cover_all_and_crowd_in_the_middle():
+    torch.manual_seed(0)
+    drawn = torch.cat([denoiser.levels(24) for _ in range(400)]).numpy()
+    assert 0 <= drawn.min() < 20
+    assert 980 < drawn.max() <= 999
+    even = 1 - denoiser.MIDDLE
+    # a logit-normal has 77 % of its draws between 0.23 and 0.77, where an even one has 54 %
+    assert np.mean(np.abs(drawn / 1000 - 0.5) < 0.27) == pytest.approx(
+        even * 0.54 + denoiser.MIDDLE * 0.773, abs=0.03
+    )

@@ -27,7 +27,7 @@ from foleyd.training import autoencoder, clips, denoiser, procedural, samples, s
 Log = Callable[[str], None]
 HELD_OUT_EVERY = 20
 """One clip in twenty is kept from every network and used for figures."""
-SHARES = {"instrument": 0.5, "drum": 0.15, "recorded": 0.08, "procedural": 0.27}
+SHARES = {"instrument": 0.7, "drum": 0.1, "recorded": 0.05, "procedural": 0.15}
 """How often each kind of source is drawn while the denoiser is trained."""
 LICENCE = "Apache-2.0"
 DESCRIPTION = {
@@ -49,8 +49,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     autoencoder_steps: int = 2400
     text_steps: int = 450
-    vocoder_steps: int = 1100
-    denoiser_steps: int = 2500
+    vocoder_steps: int = 3200
+    denoiser_steps: int = 13_600
     procedural_each: int = 130
     captions_each: int = 6
     seed: int = 1

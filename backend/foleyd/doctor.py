@@ -66,6 +66,7 @@ PACKAGES = (
     "scipy",
     "filelock",
     "matplotlib",
+    "openvino",
     "typer",
     "rich",
     "platformdirs",
@@ -137,10 +138,12 @@ def examine(model: str, device: str = "auto") -> Iterator[Check]:
     yield found
     if entry is None:
         yield Check("hashes", "skipped", "there is no model to check")
+        yield Check("runtime", "skipped", "there is no model to run")
         yield Check("device", "skipped", "there is no model to load")
         yield Check("self-test", "skipped", "there is no model to render with")
         return
     yield check_hashes(entry)
+    yield check_runtime(entry)
     yield from check_render(model, device)
 
 
@@ -259,6 +262,26 @@ def check_hashes(entry: Entry) -> Check:
     if manifest is None:
         return Check("hashes", "skipped", "the folder has no list of hashes, only its form was checked")
     return Check("hashes", "ok", f"{len(manifest.files)} files are as they were stored")
+
+
+def check_runtime(entry: Entry) -> Check:
+    """What would run the model's networks on this processor, and how much faster than torch in float32."""
+    from foleyd.runtime import prepared
+
+    if not prepared.version():
+        return Check("runtime", "warning", "torch alone, which is several times slower: reinstall openvino")
+    found = prepared.find(entry.folder)
+    if found is None:
+        return Check(
+            "runtime",
+            "ok",
+            "torch; 'foleyd serve' or 'foleyd models prepare' tries whether OpenVINO is faster here",
+        )
+    record = found[1]
+    if not record.pays("auto"):
+        return Check("runtime", "ok", "torch, which is faster on this processor than OpenVINO")
+    times = record.seconds() / record.seconds(record.precision)
+    return Check("runtime", "ok", f"OpenVINO in {record.precision}, {times:.1f} times as fast as torch")
 
 
 def check_render(model: str, device: str = "auto") -> Iterator[Check]:

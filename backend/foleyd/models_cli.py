@@ -184,8 +184,10 @@ def prepare_model(
 
 @app.command("remove", epilog="Example: foleyd models remove cvssp/audioldm-s-full-v2 --yes")
 def remove_model(model: _STORED, revision: _GONE = "", yes: _YES = False, as_json: _JSON = False) -> None:
-    """Delete a pulled model from this machine; the starter and your own folders stay."""
+    """Delete a pulled model from this machine, and what was prepared of it; the starter and your own folders
+    stay."""
     from foleyd.engines import catalog
+    from foleyd.runtime import prepared
 
     with _reported():
         name = catalog.canonical(model)
@@ -193,7 +195,9 @@ def remove_model(model: _STORED, revision: _GONE = "", yes: _YES = False, as_jso
             raise BadRequest(f"The daemon has {name} in memory: end 'foleyd serve' first.")
         if not yes and not _ask(f"Delete {name} from this machine?"):
             raise Cancelled(f"{name} was left as it is.")
-        freed = catalog.remove(name, revision)
+        goes = [entry for entry in catalog.entries() if (entry.id, entry.source) == (name, "store")]
+        freed = sum(prepared.forget(entry.folder) for entry in goes if entry.revision.startswith(revision))
+        freed += catalog.remove(name, revision)
     if as_json:
         _print_json({"id": name, "freed_bytes": freed})
     else:

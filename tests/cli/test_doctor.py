@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from foleyd import doctor
+from foleyd.engines import catalog
+from foleyd.runtime import prepared
+from preparing import prepared_by_hand
 
 Run = Callable[..., Any]
 Fault = Callable[[str], None]
 NAMES = ["python", "packages", "sound files", "processor", "memory", "disk", "model", "hashes"]
-NAMES += ["device", "self-test"]
+NAMES += ["runtime", "device", "self-test"]
 
 
 def checks(ran: Any) -> dict[str, dict[str, str]]:
@@ -39,7 +42,7 @@ def test_a_worker_that_dies_fails_the_self_test(run: Run, model: str, fault: Fau
     assert list(checks(ran)) == NAMES
     assert checks(ran)["self-test"]["status"] == "failed"
     assert "SIGKILL" in checks(ran)["self-test"]["detail"]
-    assert ran.json["error"]["message"] == "1 of 10 checks failed: self-test."
+    assert ran.json["error"]["message"] == "1 of 11 checks failed: self-test."
 
 
 def test_a_model_that_is_not_there_is_told_with_its_remedy(run: Run) -> None:
@@ -47,13 +50,13 @@ def test_a_model_that_is_not_there_is_told_with_its_remedy(run: Run) -> None:
     assert ran.status == 1
     found = checks(ran)
     assert "foleyd models pull" in found["model"]["detail"]
-    assert [found[name]["status"] for name in ("model", "hashes", "device", "self-test")] == [
-        "failed", "skipped", "skipped", "skipped",
+    assert [found[name]["status"] for name in ("model", "hashes", "runtime", "device", "self-test")] == [
+        "failed", "skipped", "skipped", "skipped", "skipped",
     ]  # fmt: skip
 
 
 def test_hashes_that_differ_fail(model: str, tmp_path: Path) -> None:
-    from foleyd.engines import catalog, folder
+    from foleyd.engines import folder
 
     copy = Path(shutil.copytree(model, tmp_path / "copy"))
     folder.write_manifest(copy, folder.Manifest(files=folder.take_stock(copy)))
@@ -62,6 +65,32 @@ def test_hashes_that_differ_fail(model: str, tmp_path: Path) -> None:
     words = copy / "tokenizer" / "vocab.json"
     words.write_text(words.read_text().replace("mask", "MASK"))
     assert doctor.check_hashes(entry).status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (None, "'foleyd serve' or 'foleyd models prepare'"),
+        (0.25, "OpenVINO in bfloat16, 4.0 times as fast as torch"),
+        (2.0, "torch, which is faster on this processor"),
+    ],
+)
+def test_what_runs_the_model_is_told(model: str, seconds: float | None, said: str) -> None:
+    entry = catalog.resolve(model)
+    if seconds is not None:
+        way = prepared.Way(options={}, error=0.0, seconds=seconds)
+        network = prepared.Network(ways={"bfloat16": way}, torch_seconds=1.0, every_step=True)
+        prepared_by_hand(entry.folder, {"unet": network})
+    found = doctor.check_runtime(entry)
+    assert found.status == "ok"
+    assert said in found.detail
+
+
+def test_a_machine_without_openvino_is_warned(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared, "version", lambda: "")
+    found = doctor.check_runtime(catalog.resolve(model))
+    assert found.status == "warning"
+    assert "reinstall openvino" in found.detail
 
 
 def test_missing_packages_are_named_with_what_brings_them() -> None:

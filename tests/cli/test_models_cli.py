@@ -17,7 +17,9 @@ from typer.testing import CliRunner, Result
 
 from foleyd import models_cli
 from foleyd.engines import catalog
+from foleyd.runtime import prepared
 from loopback_hub import Hub, Repository, running, small_checkpoint
+from preparing import prepared_by_hand
 
 ID = "cvssp/audioldm-s-full-v2"
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -114,8 +116,15 @@ def test_show_verifies_on_request(server: Hub) -> None:
 
 def test_remove_frees_the_disk(server: Hub) -> None:
     models("pull", ID, "--yes", "--endpoint", server.url)
+    folder = catalog.resolve(ID).folder
+    network = prepared.Network(ways={}, torch_seconds=1.0, every_step=True)
+    blob = prepared_by_hand(folder, {"unet": network}) / "unet.bin"
+    blob.write_bytes(bytes(1_000_000))
+    other = prepared_by_hand(catalog.resolve("starter").folder, {"unet": network})
     gone = models("remove", ID, "--yes", "--json")
-    assert json.loads(gone.stdout)["freed_bytes"] > 800_000
+    assert json.loads(gone.stdout)["freed_bytes"] > 1_800_000
+    assert not blob.parent.exists()
+    assert other.is_dir()
     assert models("show", ID).exit_code == 1
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -141,3 +142,13 @@ def find(model: Path) -> tuple[Path, Prepared] | None:
         return None
     whole = all((folder / f"{name}.xml").is_file() and one.ways for name, one in record.networks.items())
     return (folder, record) if whole and record.networks else None
+
+
+def forget(model: Path) -> int:
+    """Delete what was prepared of the model in folder `model`; bytes freed."""
+    if not version() or not (folder := place(model)).is_dir():
+        return 0
+    freed = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    shutil.rmtree(folder)
+    folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
+    return freed

@@ -15,7 +15,7 @@ from foleyd import messages as m
 from foleyd.errors import BadRequest
 from foleyd.messages import Message, RenderRequest
 
-PROTOCOL = "1.0"
+PROTOCOL = "1.1"
 """Version of the protocol, apart from that of the package: the first number changes when an old client
 breaks."""
 
@@ -73,6 +73,7 @@ _ROWS: tuple[Command, ...] = (
             replies=(
                 "/foleyd/queued id position eta",
                 "/foleyd/progress id step steps eta",
+                "/foleyd/draft id clipID path seconds",
                 '/done "/foleyd/render" id clipID path seconds',
                 '/fail "/foleyd/render" message id code',
             ),

@@ -73,7 +73,14 @@ class RenderRequest(Message, frozen=True, kw_only=True):
     priority: Annotated[Priority, Meta(description="live before normal before background.")] = "normal"
     within_s: Annotated[
         Annotated[float, Meta(gt=0, le=86_400)] | None,
-        Meta(description="Refuse unless the result can be there in so many seconds."),
+        Meta(
+            description="Refuse unless the result can be there in so many seconds (with draft: the drafts). "
+            "Where the recipe leaves the steps open, as many as fit are taken."
+        ),
+    ] = None
+    draft: Annotated[
+        Annotated[int, Meta(ge=1, le=200)] | None,
+        Meta(description="Make each sound in so many steps first, and then as the recipe says."),
     ] = None
     bars: Annotated[float | None, Meta(description="Length in bars instead of seconds; needs bpm.")] = None
     bpm: Annotated[float | None, Meta(description="Tempo in beats a minute, 20 to 400.")] = None
@@ -428,6 +435,7 @@ class JobEvent(Event, frozen=True, kw_only=True):
     code: str = ""
     message: str = ""
     clips: tuple[str, ...] = ()
+    drafts: Annotated[tuple[str, ...], Meta(description="Clips of the job's drafts.")] = ()
 
 
 class ClipEvent(Event, frozen=True, kw_only=True):

@@ -184,6 +184,18 @@ def test_two_clips_are_two_dones_and_a_set(host: Host, served: Served) -> None:
     assert (first[3], second[3]) in [one.clips for one in sets]
 
 
+def test_a_draft_is_told_before_the_sound(host: Host, served: Served) -> None:
+    host.send(RENDER, 5, "wait after a draft", *SHORT, "draft", 2.0)
+    draft = host.until("/foleyd/draft")[-1]
+    assert (draft[1], draft[4]) == (5, 0.5)
+    gated_worker.open_gate(served.home)
+    *between, done = host.until(DONE)
+    assert not [one for one in between if one[0] == "/foleyd/draft"]
+    with Client(served.file) as client:
+        steps = [client.clip(one, audio=False).clips[0].recipe["steps"] for one in (draft[2], done[3])]
+    assert steps == [2, STEPS]
+
+
 def test_a_job_that_fails_says_so_with_its_number(host: Host) -> None:
     host.send(RENDER, 4, "fail", *SHORT)
     assert host.until(FAIL)[-1] == (

@@ -303,6 +303,37 @@ def test_a_cancelled_render_is_over_at_once_here_and_soon_at_the_daemon(daemon: 
     run(scenario)
 
 
+def test_a_draft_plays_until_the_sound_takes_its_place(tmp_path: Path, daemon: Served) -> None:
+    async def scenario() -> None:
+        gated_worker.close_gate(daemon.home)
+        async with studio(daemon.file) as here:
+            pads = here.rig.pads
+            await here.connected()
+            await loop_of(here.rig, tmp_path)
+            before = pads.get(2, "clip")
+            pairs: dict[str, Value] = {**PAIRS, "draft": 2.0, "seed": 4}
+            rendering = asyncio.create_task(here.orders.render(2, "wait for the rest", pairs))
+            await here.rig.until(lambda: pads.get(2, "clip") != before)
+            draft = pads.source(2)
+            assert draft is not None
+            assert (draft.recipe["steps"], draft.recipe["seed"]) == (2, 4)
+            assert pads.get(2, "state") == "rendering"
+            # what is heard goes over to the draft without a gap, and later to the sound
+            assert here.rig.mixed(4000).any(axis=1)[DELAY:].mean() > 0.9
+            gated_worker.open_gate(daemon.home)
+            _, clip_id = await rendering
+            final = pads.source(2)
+            assert final is not None
+            assert (pads.get(2, "clip"), final.recipe["steps"]) == (clip_id, 5)
+            assert [one.recipe["steps"] for one in pads.candidates(2)] == [5]
+            # the draft is no step of its own
+            await pads.undo(2)
+            assert pads.get(2, "clip") == before
+        gated_worker.close_gate(daemon.home)
+
+    run(scenario)
+
+
 def test_candidates_and_bars(daemon: Served) -> None:
     async def scenario() -> None:
         async with studio(daemon.file) as here:
@@ -368,6 +399,10 @@ def test_the_line_tells_of_everybody_s_jobs(daemon: Served) -> None:
         ({"bars": "two"}, "bars is 'two'"),
         ({"bars": 2, "seconds": 1}, "both seconds and bars"),
         ({"by": "beat"}, "by is 'beat'"),
+        ({"draft": 0}, "draft is 0: give 1 to 200 steps"),
+        ({"draft": "quick"}, "draft is 'quick'"),
+        ({"within_s": -1.0}, "within_s is -1.0"),
+        ({"within_s": "soon"}, "within_s is 'soon'"),
         ({"prompt": "wind"}, "prompt is given twice"),
     ],
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -33,12 +33,13 @@ Result = TypeVar("Result")
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What a render is for: a prepared request, the runtime it insists on ("" for any), and what is to be
-    delivered."""
+    """What a render is for: a prepared request, the runtime it insists on ("" for any), what is to be
+    delivered, and whether it is a draft of another one."""
 
     request: Request
     runtime: str = ""
     deliver: Deliver = "clip"
+    draft: bool = False
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -172,11 +173,14 @@ class Dispatcher:
         self._thread.shutdown(wait=True)
 
 
-def results(job: Job) -> list[Made]:
-    """The clips that a job has, in order."""
-    wanted = (one.payload.request.recipe for one in job.wanted)
-    pairs = zip(wanted, job.results, strict=True)
-    return [finishes[recipe] for recipe, finishes in pairs if finishes is not None]
+def results(job: Job, *, drafts: bool = False) -> list[Made]:
+    """The clips that a job has, in order: those that were asked for, or their drafts."""
+    orders: Iterator[Order] = (one.payload for one in job.wanted)
+    return [
+        finishes[order.request.recipe]
+        for order, finishes in zip(orders, job.results, strict=True)
+        if finishes is not None and order.draft == drafts
+    ]
 
 
 def _recipes(render: Render) -> list[Recipe]:

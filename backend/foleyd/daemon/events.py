@@ -68,6 +68,7 @@ class Events:
             code=job.code,
             message=job.message,
             clips=tuple(made.clip.clip_id for made in results(job)),
+            drafts=tuple(made.clip.clip_id for made in results(job, drafts=True)),
         )
         if job.state == "failed":
             self.failures.append(job)

@@ -75,16 +75,18 @@ def end_of(job: Job, forecast: Forecast) -> float:
 def too_slow(
     job: Job, others: Iterable[Job], running: Render | None, cost: CostModel, now: float, within_s: float
 ) -> TooSlow | None:
-    """The refusal of a `job` that cannot be there in `within_s` seconds when it joins the `others`; None
-    where it can, or where nobody knows since no render of its model was timed on this device."""
-    works = {job.wanted[index].key: job.wanted[index].work for index in job.open}
+    """The refusal of a `job` that cannot be there (but for what may wait) in `within_s` seconds when it joins
+    the `others`; None where it can, or where nobody knows since no render of its model was timed on this
+    device."""
+    due = [one for index, one in enumerate(job.wanted) if index in job.open and not one.may_wait]
+    works = {one.key: one.work for one in due}
     if not all(cost.knows(work.model) for work in works.values()):
         return None
     others = list(others)
     forecast = foresee([*others, job], running, cost, now)
-    if forecast is None or end_of(job, forecast) - now <= within_s:
+    eta = 0.0 if forecast is None else max((forecast[key].end - now for key in works), default=0.0)
+    if eta <= within_s:
         return None
-    eta = end_of(job, forecast) - now
     # a smaller request is for other sounds: it shares no render with anyone
     apart = [msgspec.structs.replace(one, key=f"\0{one.key}") for one in job.wanted]
     smaller = dataclasses.replace(job, wanted=tuple(apart))

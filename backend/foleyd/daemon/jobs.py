@@ -32,13 +32,14 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     Two with one `key` are the same sound and share a render (the sound's id and what it is pinned to).
     `payload` is what the worker needs, which the queue only hands on. `result`: the sound, where it is there
-    already.
+    already. `may_wait`: whether a deadline of its job leaves it out.
     """
 
     key: str
     payload: Any
     work: Work
     result: Any = None
+    may_wait: bool = False
 
 
 @dataclass(slots=True)

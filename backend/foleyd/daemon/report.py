@@ -71,7 +71,7 @@ class Report:
             priority=job.priority,
             state=job.state,
             prompt=job.wanted[0].payload.request.recipe.prompt,
-            count=len(job.wanted),
+            count=sum(not one.payload.draft for one in job.wanted),
             position=job.position,
             eta_s=None if eta is None else round(eta, 2),
             step=job.step,

@@ -8,6 +8,7 @@ tell clients what becomes of their jobs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ import msgspec
 
 from foleyd import __version__, commands, recipe
 from foleyd.daemon.dispatch import Dispatcher, Finishes, Made, Order, results
-from foleyd.daemon.estimate import Work
+from foleyd.daemon.estimate import FEWEST_STEPS, Work
 from foleyd.daemon.events import Events
 from foleyd.daemon.jobs import Job, Wanted
 from foleyd.daemon.leases import Leases
@@ -28,7 +29,7 @@ from foleyd.daemon.report import Usage
 from foleyd.daemon.show_log import ShowLog
 from foleyd.daemon.supervisor import Supervisor
 from foleyd.engines import catalog, checkpoint
-from foleyd.errors import BadRequest, Cancelled, FoleydError, JobLost, WorkerDown
+from foleyd.errors import BadRequest, Cancelled, FoleydError, JobLost, TooSlow, WorkerDown
 from foleyd.messages import (
     MOST_CLIPS,
     CancelReply,
@@ -48,6 +49,8 @@ from foleyd.recipe import Recipe
 
 TWO_EVALUATIONS = frozenset({"heun"})
 """Schedulers that run the network twice a step."""
+FEWER_STEPS = (16, 12, 10, 8, 6, 5, FEWEST_STEPS)
+"""What is tried to keep a deadline."""
 LOOKS = frozenset({"list", "search", "show", "sets", "holds", "usage"})
 """Library actions that change nothing."""
 
@@ -139,20 +142,7 @@ class Service:
         """
         began = time.perf_counter()
         try:
-            orders = await self._orders(request)
-            wanted = [await self._wanted(order) for order in orders]
-            if not self.supervisor.ready and any(one.result is None for one in wanted):
-                raise WorkerDown(self.supervisor.state.last_error)
-            if self.ending:
-                raise Cancelled("The daemon is about to end: ask again when it runs.")
-            job = self.queue.admit(
-                client=client,
-                wanted=wanted,
-                slot=request.slot,
-                priority=request.priority,
-                job_id=job_id,
-                within_s=request.within_s,
-            )
+            orders, job = await self._admit(request, client, job_id)
         except FoleydError as error:
             self.metrics.refusals.labels(error.code).inc()
             self._log.write(
@@ -166,7 +156,7 @@ class Service:
             )
             raise
         self.metrics.admission.observe(time.perf_counter() - began)
-        recipes = tuple(_plain(order.request.recipe) for order in orders)
+        recipes = tuple(_plain(order.request.recipe) for order in orders if not order.draft)
         self._log.write(
             "request",
             command="render",
@@ -188,8 +178,41 @@ class Service:
         )
         return job, reply
 
+    async def _admit(
+        self, request: RenderRequest, client: str, job_id: int | None
+    ) -> tuple[list[Order], Job]:
+        """The job, with as many steps as its time allows where the request leaves them open."""
+        orders = await self._orders(request)
+        tries = [orders]
+        if request.within_s is not None and request.draft is None and "steps" not in request.recipe:
+            tries += [[_in_steps(order, steps) for order in orders] for steps in _fewer(orders[0])]
+        *more, fewest = tries
+        for tried in more:
+            with contextlib.suppress(TooSlow):
+                return tried, await self._enter(tried, request, client, job_id)
+        return fewest, await self._enter(fewest, request, client, job_id)
+
+    async def _enter(
+        self, orders: Sequence[Order], request: RenderRequest, client: str, job_id: int | None
+    ) -> Job:
+        drafted = orders[0].draft
+        wanted = [await self._wanted(order, may_wait=drafted and not order.draft) for order in orders]
+        if not self.supervisor.ready and any(one.result is None for one in wanted):
+            raise WorkerDown(self.supervisor.state.last_error)
+        if self.ending:
+            raise Cancelled("The daemon is about to end: ask again when it runs.")
+        return self.queue.admit(
+            client=client,
+            wanted=wanted,
+            slot=request.slot,
+            priority=request.priority,
+            job_id=job_id,
+            within_s=request.within_s,
+        )
+
     async def _orders(self, request: RenderRequest) -> list[Order]:
-        """A prepared request for each clip, seeds counting up from the recipe's own or a drawn one."""
+        """A prepared request for each clip, seeds counting up from the recipe's own or a drawn one; all their
+        drafts come first."""
         fields = {"model": self.model, **request.recipe}
         seconds = commands.length_in_seconds(request)
         if seconds is not None:
@@ -206,9 +229,17 @@ class Service:
         # the first look at a model reads its files: not in the loop
         prepared = await asyncio.to_thread(self._models.prepare, base)
         requests = [prepared, *(_with_seed(prepared, first + k) for k in range(1, request.count))]
-        return [Order(one, request.runtime, request.deliver) for one in requests]
+        orders = [Order(one, request.runtime, request.deliver) for one in requests]
+        if request.draft is None:
+            return orders
+        if request.draft >= (prepared.recipe.steps or 0):
+            raise BadRequest(
+                f"draft is {request.draft}, the sound itself has {prepared.recipe.steps} steps: give fewer."
+            )
+        drafts = [_in_steps(order, request.draft) for order in orders]
+        return [*(msgspec.structs.replace(one, draft=True) for one in drafts), *orders]
 
-    async def _wanted(self, order: Order) -> Wanted:
+    async def _wanted(self, order: Order, *, may_wait: bool) -> Wanted:
         made = order.request.recipe
         kept: Finishes | None = None
         if self.library.takes.has(made):
@@ -220,6 +251,7 @@ class Service:
             payload=order,
             work=_work(order.request),
             result=kept,
+            may_wait=may_wait,
         )
 
     def cancel(self, request: CancelRequest, client: str, via: str) -> CancelReply:
@@ -320,13 +352,25 @@ class Service:
         )
 
     async def _set(self, job: Job, made: Sequence[Made]) -> str:
-        if len(job.wanted) < 2 or not made or job.active:
+        orders: list[Order] = [one.payload for one in job.wanted if not one.payload.draft]
+        if len(orders) < 2 or not made or job.active:
             return ""
-        order: Order = job.wanted[0].payload
         clips = [one.clip.clip_id for one in made]
         # the id follows from the clips, so asking twice makes one Set
-        info = await self.dispatcher.call(self.library.add_set, order.request.recipe.prompt, clips)
+        info = await self.dispatcher.call(self.library.add_set, orders[0].request.recipe.prompt, clips)
         return info.set_id
+
+
+def _fewer(order: Order) -> list[int]:
+    """Steps to try, most first, where the order's own take too long."""
+    own = order.request.recipe.steps or 0
+    return [steps for steps in FEWER_STEPS if steps < own]
+
+
+def _in_steps(order: Order, steps: int) -> Order:
+    request = order.request
+    fewer = msgspec.structs.replace(request, recipe=recipe.change(request.recipe, steps=steps))
+    return msgspec.structs.replace(order, request=fewer)
 
 
 def _with_seed(request: Request, seed: int) -> Request:

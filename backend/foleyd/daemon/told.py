@@ -22,7 +22,7 @@ class Told:
     def __init__(self, send: Callable[..., None], to: Sender) -> None:
         self._send = send
         self._to = to
-        self._step = 0
+        self._step = self._drafts = 0
         self._place: tuple[int, int] | None = None
         self._before: list[tuple[Job, float]] | None = []
 
@@ -42,7 +42,9 @@ class Told:
         """The job changed."""
         if self._before is not None:
             self._before.append((job, eta))
-        elif job.active:
+            return
+        self._draft(job)
+        if job.active:
             self._going(job, eta)
         else:
             self._over(job)
@@ -53,6 +55,13 @@ class Told:
         elif job.step > self._step:
             self._send(self._to, "/foleyd/progress", job.id, job.step, job.steps, eta, spare=True)
         self._step = job.step
+
+    def _draft(self, job: Job) -> None:
+        drafts = results(job, drafts=True)
+        for made in drafts[self._drafts :]:
+            clip = made.clip
+            self._send(self._to, "/foleyd/draft", job.id, clip.clip_id, clip.path, clip.seconds)
+        self._drafts = len(drafts)
 
     def _over(self, job: Job) -> None:
         for made in results(job):

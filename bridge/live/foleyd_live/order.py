@@ -11,13 +11,14 @@ import msgspec
 from foleyd import recipe as recipes
 from foleyd.errors import BadRequest, Busy, Cancelled, FoleydError, JobLost, NoDaemon, WorkerDied
 from foleyd.messages import MOST_CLIPS, RenderReply
+from foleyd_live.history import ClipSource
 from foleyd_live.promise import Promise
 from foleyd_live.properties import Value, whole
 from foleyd_live.tempo import Tempo
 
 MOST_DEATHS = 2
 """Deaths of a worker after which a render is asked for again: it may be what kills them."""
-OWN_PAIRS = ("count", "bars", "by")
+OWN_PAIRS = ("count", "bars", "by", "draft", "within_s")
 """Names beside those of a recipe's fields."""
 
 Progress = Callable[[float, float], object]
@@ -29,13 +30,22 @@ def _silent(share: float, eta: float) -> None:
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of the daemon, and what is done with it. `bars` is None for a length in seconds."""
+    """What is asked of the daemon, and what is done with it. `bars` is None for a length in seconds; `draft`:
+    steps of a first version, `within_s`: seconds until that, or the sound, has to be there."""
 
     fields: dict[str, Any]
     count: int = 1
+    draft: int | None = None
+    within_s: float | None = None
     bars: float | None = None
     by_bar: bool = False
     preset: str = ""
+
+    @property
+    def haste(self) -> dict[str, Any]:
+        """What is asked so that something is there soon."""
+        asked = {"draft": self.draft, "within_s": self.within_s}
+        return {name: value for name, value in asked.items() if value is not None}
 
     @classmethod
     def read(cls, prompt: str, pairs: Mapping[str, Value], preset: str = "") -> Wish:
@@ -47,6 +57,11 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         count = whole(pairs.get("count", 1))
         if count is None or not 1 <= count <= MOST_CLIPS:
             raise BadRequest(f"count is {pairs['count']!r:.40}: give 1 to {MOST_CLIPS}.")
+        draft, within_s = whole(pairs["draft"]) if "draft" in pairs else None, pairs.get("within_s")
+        if "draft" in pairs and (draft is None or not 1 <= draft <= 200):
+            raise BadRequest(f"draft is {pairs['draft']!r:.40}: give 1 to 200 steps.")
+        if within_s is not None and (isinstance(within_s, str) or not 0 < within_s <= 86_400):
+            raise BadRequest(f"within_s is {within_s!r:.40}: give seconds, more than 0, at most 86400.")
         bars = pairs.get("bars")
         if bars is not None and (isinstance(bars, str) or not 0 < bars <= 64):
             raise BadRequest(f"bars is {bars!r:.40}: give more than 0, at most 64.")
@@ -55,7 +70,15 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         if pairs.get("by", "bar") != "bar":
             raise BadRequest(f"by is {pairs['by']!r:.40}: give bar, or leave it out.")
         fields = {"prompt": prompt, **fields}
-        return cls(fields=fields, count=count, bars=bars, by_bar="by" in pairs, preset=preset)
+        return cls(
+            fields=fields,
+            count=count,
+            draft=draft,
+            within_s=within_s,
+            bars=bars,
+            by_bar="by" in pairs,
+            preset=preset,
+        )
 
 
 class Order:
@@ -67,12 +90,16 @@ class Order:
         self.prompt = str(wish.fields["prompt"])
         self.bpm = None if wish.bars is None else tempo.bpm
         bars = {} if wish.bars is None else {"bars": wish.bars, "bpm": tempo.bpm, "beats": tempo.beats}
-        self.request: dict[str, Any] = {**wish.fields, **bars, "count": wish.count}
+        self.request: dict[str, Any] = {**wish.fields, **bars, "count": wish.count, **wish.haste}
         self.promise: Promise | None = None
         self.admitted = False
         self.superseded = False
         """Whether the daemon gave it up for another one on its slot."""
         self.state, self.eta = "queued", 0.0
+        self.drafting: asyncio.Task[None] | None = None
+        """Puts the draft on the pad."""
+        self.draft: ClipSource | None = None
+        """The draft, once it is there."""
         self.end: Cancelled | None = None
         """Why it was given up here."""
         self.task: asyncio.Task[str] | None = None

@@ -21,7 +21,7 @@ from foleyd_live.clips import Source
 from foleyd_live.daemon_line import DaemonLine
 from foleyd_live.history import ClipSource
 from foleyd_live.order import Order, Progress, Wish
-from foleyd_live.pads import Pads
+from foleyd_live.pads import Launch, Pads
 from foleyd_live.promise import LEAD_S, Promise, nearest
 from foleyd_live.properties import Value
 from foleyd_live.tempo import Tempo
@@ -91,10 +91,12 @@ class Orders:
     ) -> tuple[Value, ...]:
         """Ask for a sound and put it on the pad when it is there; what the pad has plays until then.
 
-        `pairs` are fields of a recipe, `count`, `bars` (at the tempo that is now) and `by` (bar: launched by
-        the next bar, or as ``host/promise`` says). Returns the pad as people count it and the clip's id.
-        Raises BadRequest, NoDaemon, Busy, what the render failed with, and Cancelled where it was cancelled
-        or another render of the pad came; the pad is then as it was, and its `why` says what failed.
+        `pairs` are fields of a recipe, `count`, `bars` (at the tempo that is now), `by` (bar: launched by the
+        next bar, or as ``host/promise`` says), `draft` (steps of a first version, which the sound itself
+        follows at its loop point) and `within_s` (seconds that it may take at most). Returns the pad as
+        people count it and the clip's id. Raises BadRequest, NoDaemon, Busy, what the render failed with, and
+        Cancelled where it was cancelled or another render of the pad came; the pad is then as it was, and its
+        `why` says what failed.
         """
         try:
             order = Order(pad, Wish.read(prompt, pairs, preset), progress, self._tempo)
@@ -137,17 +139,23 @@ class Orders:
         try:
             result = await self._result(order)
         finally:
-            if order.meanwhile is not None:
-                order.meanwhile.cancel()
+            for errand in (order.meanwhile, order.drafting):
+                if errand is not None:
+                    errand.cancel()
         found = [await self._found(order, info, k, result.audio) for k, info in enumerate(result.clips)]
         if not found:
             raise FoleydError("The render gave no clip: try again.")
         source, sent = found[0]
-        promise = order.promise
-        launch = None if promise is None else lambda: promise.frame(self._now())
-        await self._pads.load(order.pad, source, sent=sent, launch=launch)
+        if order.draft is None:
+            await self._pads.load(order.pad, source, sent=sent, launch=self._launch(order))
+        else:
+            await self._pads.load(order.pad, source, "loop", sent=sent, instead=order.draft)
         self._pads.offer(order.pad, found)
         return source.clip_id
+
+    def _launch(self, order: Order) -> Launch | None:
+        promise = order.promise
+        return None if promise is None else lambda: promise.frame(self._now())
 
     async def _result(self, order: Order) -> Result:
         """The job's result, however often it has to be asked for."""
@@ -212,6 +220,8 @@ class Orders:
             if event.state in ("queued", "running"):
                 share = event.step / event.steps if event.steps else 0.0
                 self._show(order, event.state, share, event.eta_s)
+                if event.drafts and order.drafting is None:
+                    order.drafting = self._run(self._put_draft(order, event.drafts[0]))
             order.superseded = event.state == "superseded"
 
     async def _found(
@@ -222,6 +232,15 @@ class Orders:
         if await asyncio.to_thread(Path(info.path).is_file) or place >= len(audio):
             return source, None
         return source, Source(audio[place].samples.T, audio[place].rate, None)
+
+    async def _put_draft(self, order: Order, clip_id: str) -> None:
+        """Let the pad have the first draft until the sound itself is there."""
+        made = await self._line.check().clip(clip_id)
+        source, sent = await self._found(order, made.clips[0], 0, made.audio)
+        if order.meanwhile is not None:
+            order.meanwhile.cancel()
+        await self._pads.load(order.pad, source, sent=sent, launch=self._launch(order))
+        order.draft = source
 
     async def _play_nearest(self, order: Order) -> None:
         """Launch a clip of the library by the next bar, in place of the one that cannot be there."""

@@ -152,15 +152,17 @@ class Pads:
         *,
         sent: Source | None = None,
         launch: Launch | None = None,
+        instead: ClipSource | None = None,
     ) -> None:
         """Put a clip on a pad, and into its history, as soon as it is ready.
 
         `how`: now, loop or quantum, the pad's `swap` where None. `launch`: start it at that frame, whether
         the pad plays or not, in place of what it plays. `sent`: the samples, for where no file here has them.
+        `instead`: a clip whose place in the history it takes, where the pad still has that one.
         Raises what :meth:`ClipStore.load` raises, and Cancelled where another request came after this one;
         the pad is then as it was.
         """
-        await self._change(pad, Entry(source, sent), how, launch)
+        await self._change(pad, Entry(source, sent), how, launch, instead=instead)
 
     async def undo(self, pad: int) -> None:
         """The clip that the pad had before. Raises BadRequest where it had none, else as :meth:`load`."""
@@ -227,6 +229,7 @@ class Pads:
         *,
         values: Mapping[str, Value] | None = None,
         step: int = 0,
+        instead: ClipSource | None = None,
     ) -> None:
         one = self._pads[pad]
         with self._working(one):
@@ -238,6 +241,8 @@ class Pads:
             one.place(clip, how, launch)
             if step:
                 one.history.move(step)
+            elif instead is not None and one.source is not None and one.source.label == instead.label:
+                one.history.amend(entry)
             else:
                 one.history.push(entry)
             if entry.source.bpm is not None:

@@ -4,6 +4,7 @@ import { labelled, make } from "./dom.js";
 
 const FIRST = new Set(["seconds", "seed"]);
 const MOST_COUNT = 8;
+const DRAFT_STEPS = 4;
 
 export class Recipe {
   constructor(fields) {
@@ -22,6 +23,7 @@ export class Recipe {
     this.length = make("input", { type: "number", step: "any", min: "0", value: "2", "aria-label": "Length as a number", hidden: true });
     this.seed = make("input", { type: "number", min: "0", step: "1", placeholder: "random", title: row("seed").help });
     this.count = make("select", {}, ...Array.from({ length: MOST_COUNT }, (_, at) => make("option", { value: String(at + 1) }, String(at + 1))));
+    this.draft = make("select", { title: `Hear a version of ${DRAFT_STEPS} steps until the sound is there` }, ...["no", "yes"].map((value) => make("option", { value }, value)));
     const length = make("div.field", {}, make("span", {}, "Length"), make("div.pair", {}, this.lengthUnit, this.length));
     const more = fields.filter((field) => !FIRST.has(field.name));
     this.element = make(
@@ -32,6 +34,7 @@ export class Recipe {
         "details",
         {},
         make("summary", {}, "More of the recipe"),
+        labelled("Draft first", this.draft),
         ...more.filter((field) => field.kind === "text").map((field) => this.field(field)),
         make("div.two", {}, ...more.filter((field) => field.kind !== "text").map((field) => this.field(field))),
       ),
@@ -59,6 +62,7 @@ export class Recipe {
   pairs() {
     const pairs = {};
     if (Number(this.count.value) > 1) pairs.count = Number(this.count.value);
+    if (this.draft.value === "yes") pairs.draft = DRAFT_STEPS;
     if (this.lengthUnit.value !== "auto") pairs[this.lengthUnit.value] = numberOf(this.length, "The length");
     if (this.seed.value || this.seed.validity.badInput) pairs.seed = numberOf(this.seed, "The seed");
     for (const row of this.fields) {

@@ -53,6 +53,15 @@ def value_of(field: Field) -> st.SearchStrategy[object]:
     return found | st.none() if field.default is None else found
 
 
+def _fits(values: dict[str, object]) -> bool:
+    """Whether the values agree with each other."""
+    start, stop = (values.get(name, FIELDS[name].default) for name in ("guidance_from", "guidance_to"))
+    assert isinstance(start, float)
+    assert isinstance(stop, float)
+    return start < stop
+
+
 def any_recipe() -> st.SearchStrategy[Recipe]:
     optional = {name: value_of(field) for name, field in FIELDS.items() if name != "prompt"}
-    return st.fixed_dictionaries({"prompt": PLAIN}, optional=optional).map(lambda values: make(**values))
+    values = st.fixed_dictionaries({"prompt": PLAIN}, optional=optional).filter(_fits)
+    return values.map(lambda values: make(**values))

@@ -168,6 +168,12 @@ def test_any_values_are_a_recipe_or_a_bad_request(values: dict[str, object]) -> 
         assert len(str(refused)) < 250
 
 
+@pytest.mark.parametrize("interval", [(0.6, 0.4), (0.5, 0.5), (1.0, 1.0)])
+def test_a_guidance_interval_that_is_empty_is_refused(interval: tuple[float, float]) -> None:
+    with pytest.raises(BadRequest, match="give a smaller guidance_from, or guidance 1"):
+        make(prompt="x", guidance_from=interval[0], guidance_to=interval[1])
+
+
 def test_missing_fields_take_their_defaults() -> None:
     assert from_json('{"prompt":"a bell"}') == make(prompt="a bell")
 

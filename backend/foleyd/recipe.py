@@ -83,6 +83,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seed: int | None = None
     steps: int | None = None
     guidance: float | None = None
+    guidance_from: float = 0.0
+    guidance_to: float = 1.0
+    guidance_rescale: float = 0.0
     scheduler: str | None = None
     model: str = "starter"
     revision: str = ""
@@ -100,6 +103,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():
             msgspec.structs.force_setattr(self, name, check(field, getattr(self, name)))
+        if self.guidance_from >= self.guidance_to:
+            raise BadRequest(
+                f"guidance_from is {self.guidance_from:g}, guidance_to {self.guidance_to:g}: give a smaller "
+                "guidance_from, or guidance 1 for none at all."
+            )
         needed, given = OPERATIONS[self.operation], tuple(source.role for source in self.sources)
         if needed != given:
             raise BadRequest(

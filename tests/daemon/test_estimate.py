@@ -34,6 +34,7 @@ def mixed(rng: random.Random, model: str = "m") -> Work:
         seconds=rng.choice([0.5, 1.0, 2.5, 5.12, 10.0, 30.0]),
         steps=steps,
         guided=rng.random() < 0.7,
+        guided_share=rng.choice([1.0, 1.0, 0.6, 0.3]),
         batch=rng.choice([1, 1, 1, 2, 4]),
         evaluations=2 * steps - 1 if rng.random() < 0.2 else None,
     )
@@ -42,7 +43,8 @@ def mixed(rng: random.Random, model: str = "m") -> Work:
 def exact(work: Work, parts: Parts) -> float:
     evaluations = work.evaluations or work.steps
     sound = work.seconds * work.batch
-    return parts[0] + parts[1] * evaluations + sound * (parts[2] * evaluations * (1 + work.guided) + parts[3])
+    passes = evaluations * (1 + work.guided * work.guided_share)
+    return parts[0] + parts[1] * evaluations + sound * (parts[2] * passes + parts[3])
 
 
 def timed(work: Work, parts: Parts, rng: random.Random) -> float:

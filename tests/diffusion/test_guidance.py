@@ -48,5 +48,16 @@ def test_outside_its_interval_guidance_is_off(step: int, size: int) -> None:
     assert predict(Guidance(3.0, start=0.2, stop=0.8), step)[1] == [size]
 
 
+@pytest.mark.parametrize("rescale", [0.0, 0.7, 1.0])
+def test_rescaling_brings_each_clip_back_to_its_size_without_guidance(rescale: float) -> None:
+    torch.manual_seed(0)
+    conditional, unconditional = torch.randn(3, 2, 8, 4), 0.5 * torch.randn(3, 2, 8, 4)
+    plain = unconditional + 6.0 * (conditional - unconditional)
+    guided = Guidance(6.0, rescale=rescale).combine(unconditional, conditional)
+    for row in range(3):
+        goal = plain[row] * conditional[row].std() / plain[row].std()
+        torch.testing.assert_close(guided[row], rescale * goal + (1 - rescale) * plain[row])
+
+
 def test_by_default_every_step_is_guided() -> None:
     assert all(Guidance(1.01).acts(step, 10) for step in range(10))

@@ -1,6 +1,7 @@
 """Rendering with the AudioLDM engine: progress, cancel, faults, batches, the embedding cache, unloading."""
 
 import gc
+import itertools
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,6 +65,30 @@ def test_a_take_says_what_it_is(engine: AudioLDM) -> None:
     assert (take.rate, take.seed, take.bucket, engine.bucket(wanted)) == (16000, 5, "t32", "t32")
     assert (take.runtime, take.precision, take.threads) == ("torch", "float32", torch.get_num_threads())
     assert take.take_id == take_id(wanted, runtime="torch", precision="float32", bucket="t32")
+
+
+def test_guidance_may_act_on_a_part_of_the_way_and_be_rescaled(engine: AudioLDM) -> None:
+    usual = engine.networks.denoise
+    rows: list[int] = []
+
+    def counted(latents: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        rows.append(len(latents))
+        answer: torch.Tensor = usual(latents, *rest)
+        return answer
+
+    engine.networks.denoise = counted
+    ways: list[dict[str, Any]] = [
+        {"guidance": 4.0},
+        {"guidance": 4.0, "guidance_from": 0.25, "guidance_to": 0.75},
+        {"guidance": 4.0, "guidance_rescale": 0.7},
+        {"guidance": 1.0},
+    ]
+    takes = [engine.render([recipe(engine, **way)])[0] for way in ways]
+    assert rows == [2, 2, 2, 2, 1, 2, 2, 1, 2, 2, 2, 2, 1, 1, 1, 1]
+    assert len({take.take_id for take in takes}) == len(ways)
+    assert not any(np.array_equal(a.samples, b.samples) for a, b in itertools.combinations(takes, 2))
+    with pytest.raises(BadRequest, match="differ in guidance_from"):
+        engine.render([recipe(engine), recipe(engine, guidance_from=0.5)])
 
 
 def test_one_recipe_gives_the_same_samples_again(engine: AudioLDM, folder: Path) -> None:

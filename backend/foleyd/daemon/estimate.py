@@ -54,14 +54,15 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """What a render costs, as far as its request tells.
 
     `seconds` of sound that the network makes (the shape bucket where shapes are padded); `guided`: whether
-    the network also runs without the prompt; `batch`: sounds made at once; `evaluations` of the network, as
-    many as the steps where it is None (Heun's method needs two a step).
+    the network also runs without the prompt, in a `guided_share` of the evaluations; `batch`: sounds made at
+    once; `evaluations` of the network, as many as the steps where it is None (Heun's method: two a step).
     """
 
     model: str
     seconds: Annotated[float, Meta(gt=0, le=1e6)]
     steps: Annotated[int, Meta(ge=1, le=1_000_000)]
     guided: bool
+    guided_share: Annotated[float, Meta(ge=0, le=1)] = 1.0
     batch: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     evaluations: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
 
@@ -171,7 +172,8 @@ def _features(work: Work) -> _Array:
     """What the four parts are multiplied with, ``[4]``."""
     evaluations = work.evaluations or work.steps
     sound = work.seconds * work.batch
-    return np.array([1.0, evaluations, sound * evaluations * (2 if work.guided else 1), sound])
+    passes = evaluations * (1 + work.guided_share * work.guided)
+    return np.array([1.0, evaluations, sound * passes, sound])
 
 
 def _fitted(seen: Iterable[_Seen]) -> _Array:

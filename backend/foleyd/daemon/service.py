@@ -385,6 +385,7 @@ def _work(request: Request) -> Work:
         seconds=able.auto_seconds if made.seconds == "auto" else made.seconds,
         steps=made.steps,
         guided=(made.guidance or 1.0) > 1.0,
+        guided_share=made.guidance_to - made.guidance_from,
         evaluations=2 * made.steps - 1 if made.scheduler in TWO_EVALUATIONS else None,
     )
 

@@ -30,7 +30,15 @@ from foleyd.errors import BadRequest, Cancelled, ModelBroken, RenderFailed
 from foleyd.recipe import Recipe, is_resolved, take_id
 from foleyd.runtime import Part, Runtime, memory, open_runtime, prepared
 
-SHARED = ("operation", "steps", "guidance", "scheduler")
+SHARED = (
+    "operation",
+    "steps",
+    "guidance",
+    "guidance_from",
+    "guidance_to",
+    "guidance_rescale",
+    "scheduler",
+)
 """What the recipes of one batch must have in common, besides the bucket."""
 
 
@@ -214,7 +222,7 @@ class AudioLDM:
                 self.networks.denoise,
                 prompts.embed([recipe.prompt for recipe in recipes]),
                 prompts.embed([recipe.negative for recipe in recipes]),
-                Guidance(scale),
+                Guidance(scale, first.guidance_from, first.guidance_to, first.guidance_rescale),
             ),
             schedulers.make(name, self._about.scheduler, steps, device),
             noise.normal((shape.channels, self._about.frames(first), shape.bins), sources, device),

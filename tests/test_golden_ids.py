@@ -187,6 +187,7 @@ ANOTHER: dict[str, object] = {
     "guidance_to": 0.79,
     "guidance_rescale": 0.71,
     "scheduler": "ddim",
+    "vocoder": "fast",
     "model": "other",
     "revision": "0123abce",
     "sources": [{"role": "from", "sha256": "1" * 64}],

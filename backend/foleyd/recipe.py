@@ -87,6 +87,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     guidance_to: float = 1.0
     guidance_rescale: float = 0.0
     scheduler: str | None = None
+    vocoder: str = "own"
     model: str = "starter"
     revision: str = ""
     sources: tuple[Source, ...] = ()

@@ -80,6 +80,8 @@ def _check(wanted: Recipe, capabilities: Capabilities, entry: Entry) -> None:
         raise BadRequest(
             f"scheduler is '{wanted.scheduler}': {name} takes {', '.join(capabilities.schedulers)}."
         )
+    if wanted.vocoder not in capabilities.vocoders:
+        raise BadRequest(f"vocoder is '{wanted.vocoder}': {name} takes {', '.join(capabilities.vocoders)}.")
     low, high = capabilities.seconds
     if wanted.seconds != "auto" and not low <= wanted.seconds <= high:
         raise BadRequest(f"seconds is {wanted.seconds:g}: {name} makes {low:g} to {high:g} s.")

@@ -7,26 +7,26 @@ steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors import SafetensorError
+from numpy.typing import NDArray
 from torch import nn
 
 from foleyd.diffusion import noise, schedulers
 from foleyd.diffusion.guidance import Guidance, Guided
 from foleyd.diffusion.loop import Hook, sample
-from foleyd.engines import checkpoint, soundness
-from foleyd.engines.base import Capabilities, Step, Take, never, no_progress
+from foleyd.engines import checkpoint, sounding, soundness, weights
+from foleyd.engines.base import Capabilities, Piece, Step, Take, never, no_progress, unheard
 from foleyd.engines.checkpoint import Checkpoint
 from foleyd.engines.prompts import Prompts, TextTower
-from foleyd.errors import BadRequest, Cancelled, ModelBroken, RenderFailed
+from foleyd.errors import BadRequest, Cancelled, RenderFailed
 from foleyd.recipe import Recipe, is_resolved, take_id
 from foleyd.runtime import Part, Runtime, memory, open_runtime, prepared
 
@@ -81,19 +81,6 @@ class Decoder(nn.Module):
         return mel.squeeze(1).float()
 
 
-class Sounder(nn.Module):
-    """The vocoder: log-mel `[n, frames, bins]` to samples `[n, at least frames × hop]`, float32 outside."""
-
-    def __init__(self, vocoder: nn.Module) -> None:
-        super().__init__()
-        self.vocoder = vocoder
-
-    def forward(self, mel: torch.Tensor) -> torch.Tensor:
-        """Synthesise."""
-        samples: torch.Tensor = self.vocoder(mel.to(next(self.vocoder.parameters()).dtype))
-        return samples.float()
-
-
 @dataclass
 class Networks:
     """What an engine runs, each placed on its runtime."""
@@ -102,6 +89,7 @@ class Networks:
     denoise: Callable[..., Any]
     decode: Callable[..., Any]
     vocode: Callable[..., Any]
+    vocode_fast: Callable[..., Any] | None = None
 
 
 class AudioLDM:
@@ -148,6 +136,7 @@ class AudioLDM:
         recipes: Sequence[Recipe],
         *,
         progress: Callable[[Step], None] = no_progress,
+        heard: Callable[[Piece], None] = unheard,
         cancelled: Callable[[], bool] = never,
         check_silence: bool = True,
         threads: int | None = None,
@@ -159,10 +148,12 @@ class AudioLDM:
         try:
             with torch.inference_mode(), self._runtime.limit(threads):
                 latents = self._diffuse(recipes, seeds, progress, cancelled, hooks)
-                takes = [
-                    self._sound(row.unsqueeze(0), recipe, seed, cancelled, check_silence)
-                    for row, recipe, seed in zip(latents, recipes, seeds, strict=True)
-                ]
+                takes = []
+                for index, recipe in enumerate(recipes):
+                    samples = self._sound(latents[index : index + 1], recipe, index, heard, cancelled)
+                    if check_silence:
+                        soundness.check_audible(samples, [seeds[index]])
+                    takes.append(self._take(samples, recipe, seeds[index]))
         except (RuntimeError, MemoryError) as error:
             if not memory.ran_out(error):
                 raise
@@ -191,6 +182,10 @@ class AudioLDM:
             if recipe.operation not in can.operations:
                 raise BadRequest(
                     f"this model cannot do {recipe.operation!r}: it does {', '.join(can.operations)}."
+                )
+            if recipe.vocoder not in can.vocoders:
+                raise BadRequest(
+                    f"vocoder is {recipe.vocoder!r}: this model takes {', '.join(can.vocoders)}."
                 )
             if recipe.scheduler not in can.schedulers:
                 raise BadRequest(
@@ -239,24 +234,34 @@ class AudioLDM:
         self,
         latents: torch.Tensor,
         recipe: Recipe,
-        seed: int,
+        index: int,
+        heard: Callable[[Piece], None],
         cancelled: Callable[[], bool],
-        check_silence: bool,
-    ) -> Take:
-        """One clip at a time: the decoders' memory stays that of one, and a cancel is heard between two."""
-        stages = ((self.networks.decode, "log-mel"), (self.networks.vocode, "samples"))
-        values = latents
-        for network, what in stages:
-            if cancelled():
-                raise Cancelled("the render was cancelled after its last step, before it became sound.")
-            values = network(values)
-            soundness.check_finite(values, what, [seed])
-        values = values[:, : self._about.geometry.samples(latents.shape[2])]
-        if check_silence:
-            soundness.check_audible(values, [seed])
+    ) -> torch.Tensor:
+        """The samples `[1, n]` of one clip: one at a time, the decoders' memory stays that of one."""
+        shape, seeds = self._about.geometry, [recipe.seed or 0]
+        _go_on(cancelled)
+        mel = self.networks.decode(latents)
+        soundness.check_finite(mel, "log-mel", seeds)
+        vocoder, reach = self.networks.vocode, self._about.reach
+        if recipe.vocoder == "fast":
+            assert self.networks.vocode_fast is not None
+            vocoder, reach = self.networks.vocode_fast, None
+        made: list[torch.Tensor] = []
+        start = 0
+        _go_on(cancelled)
+        for samples in sounding.vocode(vocoder, mel, shape.hop, reach):
+            soundness.check_finite(samples, "samples", seeds)
+            heard(Piece(index, start, _array(samples[0])))
+            made.append(samples)
+            start += samples.shape[1]
+            _go_on(cancelled)
+        return torch.cat(made, dim=1)
+
+    def _take(self, samples: torch.Tensor, recipe: Recipe, seed: int) -> Take:
         runtime, bucket = self._runtime, self.bucket(recipe)
         return Take(
-            samples=values[0].cpu().contiguous().numpy(),
+            samples=_array(samples[0]),
             rate=self.capabilities.rate,
             seed=seed,
             take_id=take_id(recipe, runtime=runtime.name, precision=runtime.precision, bucket=bucket),
@@ -265,6 +270,16 @@ class AudioLDM:
             precision=runtime.precision,
             threads=runtime.threads,
         )
+
+
+def _go_on(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise Cancelled("the render was cancelled after its last step, before it became sound.")
+
+
+def _array(samples: torch.Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = samples.cpu().contiguous().numpy()
+    return array
 
 
 def load_engine(
@@ -281,35 +296,33 @@ def load_engine(
     with the name of each part before it is loaded."""
     about = checkpoint.read(folder, revision)
     machine = open_runtime(runtime, device, precision, threads, folder)
-    with _loading(folder):
+    with weights.loading(folder):
         placed = []
         for part in parts(about):
             begin(part.name)
             placed.append(machine.place(part))
-        tower, denoise, decode, vocode = placed
+        tower, denoise, decode, *vocoders = placed
         prompts = Prompts(*_words(folder), tower=tower, device=machine.device)
-    return AudioLDM(about, Networks(prompts, denoise, decode, vocode), machine)
+    return AudioLDM(about, Networks(prompts, denoise, decode, *vocoders), machine)
 
 
-def parts(about: Checkpoint) -> tuple[Part, Part, Part, Part]:
-    """The networks of a checkpoint in the order of a render: text tower, UNet, VAE decoder, vocoder.
+def parts(about: Checkpoint) -> list[Part]:
+    """The networks of a checkpoint in the order of a render: text tower, UNet, VAE decoder, its vocoder and,
+    where it speaks the starter's log-mel, the starter's.
 
     Raises `ModelBroken` for a vocoder of an unknown kind.
     """
     folder, shape = about.folder, about.geometry
-    vocoder, vocoder_precision = VOCODERS[_known_vocoder(about)]
+    own, fast = sounding.own(about), sounding.fast(about)
 
     def latents(rows: int, frames: int) -> torch.Tensor:
         return _drawn(rows, shape.channels, frames, shape.bins)
 
-    def mel(rows: int, frames: int) -> torch.Tensor:
-        return _drawn(rows, frames * shape.vae_factor, shape.bins * shape.vae_factor) - 4
-
-    return (
+    return [
         Part("text_encoder", lambda: TextTower(_text_tower(folder)), precision="float32"),
         Part(
             "unet",
-            lambda: Denoiser(_diffuser(UNet2DConditionModel, folder / "unet")),
+            lambda: Denoiser(weights.diffuser(UNet2DConditionModel, folder / "unet")),
             lambda rows, frames: (
                 latents(rows, frames),
                 torch.tensor(500.0),
@@ -319,16 +332,12 @@ def parts(about: Checkpoint) -> tuple[Part, Part, Part, Part]:
         ),
         Part(
             "vae",
-            lambda: Decoder(_diffuser(AutoencoderKL, folder / "vae")),
+            lambda: Decoder(weights.diffuser(AutoencoderKL, folder / "vae")),
             lambda rows, frames: (latents(rows, frames),),
         ),
-        Part(
-            "vocoder",
-            lambda: Sounder(vocoder(folder / "vocoder")),
-            lambda rows, frames: (mel(rows, frames),),
-            precision=vocoder_precision,
-        ),
-    )
+        own,
+        *([fast] if fast is not None else []),
+    ]
 
 
 def _drawn(*shape: int) -> torch.Tensor:
@@ -337,7 +346,7 @@ def _drawn(*shape: int) -> torch.Tensor:
 
 
 def _text_tower(folder: Path) -> Any:
-    return _transformer(transformers.ClapTextModelWithProjection, folder / "text_encoder")
+    return weights.pretrained(transformers.ClapTextModelWithProjection, folder / "text_encoder")
 
 
 def _words(folder: Path) -> tuple[Any, int]:
@@ -348,87 +357,3 @@ def _words(folder: Path) -> tuple[Any, int]:
     config = transformers.ClapTextConfig.from_pretrained(folder / "text_encoder", local_files_only=True)
     # positions count from one past the padding token
     return tokenizer, config.max_position_embeddings - config.pad_token_id - 1
-
-
-@contextmanager
-def _loading(folder: Path) -> Iterator[None]:
-    """Turn what the libraries raise for a bad folder into one sentence; keep their progress bars quiet."""
-    bars: Any = transformers.utils.logging
-    shown = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, MemoryError, SafetensorError) as error:
-        if memory.ran_out(error):
-            raise RenderFailed(
-                f"there is no room in memory for {folder.name}: close other programs, or choose a smaller "
-                "model.",
-                "memory",
-            ) from error
-        raise ModelBroken(
-            f"{folder.name} cannot be loaded ({' '.join(str(error).split()):.300}): pull the model again."
-        ) from error
-    finally:
-        if shown:
-            bars.enable_progress_bar()
-
-
-def _diffuser(kind: Any, folder: Path) -> Any:
-    network, report = kind.from_pretrained(
-        folder,
-        use_safetensors=True,
-        local_files_only=True,
-        low_cpu_mem_usage=False,  # the other way needs one more package and changes nothing but the peak
-        torch_dtype=torch.float32,
-        output_loading_info=True,
-    )
-    return _complete(network, report, folder)
-
-
-def _transformer(kind: Any, folder: Path) -> Any:
-    network, report = kind.from_pretrained(
-        folder, use_safetensors=True, local_files_only=True, dtype=torch.float32, output_loading_info=True
-    )
-    return _complete(network, report, folder)
-
-
-def _complete(network: Any, report: Mapping[str, Any], folder: Path) -> Any:
-    """The network, unless weights were missing: the libraries only warn and leave those to chance.
-
-    Buffers may be missing, since older versions computed and did not store them.
-    """
-    missing = set(report["missing_keys"]) & {name for name, _ in network.named_parameters()}
-    if missing:
-        raise ValueError(f"{folder.name} lacks {len(missing)} weights, among them {min(missing)}")
-    return network
-
-
-def _speech_vocoder(folder: Path) -> nn.Module:
-    vocoder: nn.Module = _transformer(transformers.SpeechT5HifiGan, folder)
-    return vocoder
-
-
-def _frame_vocoder(folder: Path) -> nn.Module:
-    from foleyd.engines.vocoder import FrameVocoder
-
-    vocoder: nn.Module = FrameVocoder.from_folder(folder)
-    return vocoder
-
-
-VOCODERS: Mapping[str, tuple[Callable[[Path], nn.Module], str | None]] = {
-    "SpeechT5HifiGan": (_speech_vocoder, None),
-    # its Fourier transform needs float32, and it is a hundredth of the work
-    "FrameVocoder": (_frame_vocoder, "float32"),
-}
-"""Vocoders by the class that their configuration names: how to load one, and a precision of its own if it has
-one.
-"""
-
-
-def _known_vocoder(about: Checkpoint) -> str:
-    if about.vocoder not in VOCODERS:
-        raise ModelBroken(
-            f"{about.folder.name} has a vocoder of the unknown kind {about.vocoder!r}: foleyd runs "
-            f"{', '.join(VOCODERS)}."
-        )
-    return about.vocoder

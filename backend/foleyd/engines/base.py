@@ -25,9 +25,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a loaded model can do, and what it does when a recipe leaves it open.
 
     `rate` in Hz; `seconds` the shortest and longest clip it makes; `auto_seconds` what it generates for
-    `seconds=auto`; `schedulers` the names that work with it; `audio_tower` whether it carries the audio half
-    of its text encoder; `steps`, `guidance`, `scheduler` its defaults; `revision` which version of its files
-    this is ("" where its loader was not told).
+    `seconds=auto`; `schedulers` and `vocoders` the names that work with it;
+    `audio_tower` whether it carries the audio half of its text encoder; `steps`, `guidance`, `scheduler` its
+    defaults; `revision` which version of its files this is ("" where its loader was not told).
     """
 
     family: str
@@ -37,6 +37,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     seconds: tuple[float, float]
     auto_seconds: float
     schedulers: tuple[str, ...]
+    vocoders: tuple[str, ...] = ("own",)
     licence: str
     sellable: bool
     audio_tower: bool
@@ -71,6 +72,15 @@ class Take(NamedTuple):
     threads: int
 
 
+class Piece(NamedTuple):
+    """A part of a take that exists before the whole: `samples`, float32 `[n]`, of recipe number `clip` from
+    sample `start` on. Pieces come in order and leave no gap."""
+
+    clip: int
+    start: int
+    samples: NDArray[np.float32]
+
+
 class LoadStep(NamedTuple):
     """Progress of a load: it begins with `part`, and `done` of `of` parts are loaded."""
 
@@ -81,6 +91,10 @@ class LoadStep(NamedTuple):
 
 def no_progress(step: Step | LoadStep) -> None:
     """Progress that nobody asked for."""
+
+
+def unheard(piece: Piece) -> None:
+    """A piece that nobody waits for."""
 
 
 def never() -> bool:
@@ -115,6 +129,7 @@ class Engine(Protocol):
         recipes: Sequence[Recipe],
         *,
         progress: Callable[[Step], None] = no_progress,
+        heard: Callable[[Piece], None] = unheard,
         cancelled: Callable[[], bool] = never,
         check_silence: bool = True,
         threads: int | None = None,
@@ -122,8 +137,9 @@ class Engine(Protocol):
         """One take a recipe, in order, generated together.
 
         The recipes are resolved (no field left to the model) and differ in prompt, negative prompt and seed
-        only, as far as the model sees them. `progress` is called after every step, `cancelled` looked at
-        before every evaluation of the network. Raises `BadRequest` for what the model cannot do, `Cancelled`,
+        only, as far as the model sees them. `progress` is called after every step, `heard` with
+        every piece of a take once it exists, `cancelled` looked at before every evaluation of the network and
+        every piece. Raises `BadRequest` for what the model cannot do, `Cancelled`,
         and `RenderFailed` with its reason for output that is not a sound; with `check_silence=False` silence
         passes. `threads`: CPU threads for this render alone; the takes say how many it were.
         """
@@ -146,7 +162,7 @@ LIBRARIES = "libraries"
 
 FAMILIES: Mapping[str, Family] = {
     "AudioLDMPipeline": Family(
-        "audioldm", "foleyd.engines.audioldm", ("text_encoder", "unet", "vae", "vocoder")
+        "audioldm", "foleyd.engines.audioldm", ("text_encoder", "unet", "vae", "vocoder", "fast_vocoder")
     ),
 }
 """The families by the `_class_name` of a folder's `model_index.json`."""

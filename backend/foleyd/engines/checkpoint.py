@@ -20,6 +20,11 @@ from foleyd.errors import BadRequest, ModelBroken
 from foleyd.recipe import Recipe
 
 AUDIO_TOWER = "audio_encoder"
+HIFI_GAN = "SpeechT5HifiGan"
+AUDIOLDM_MEL = (16_000, 64, 160)
+"""Sample rate, bands and hop of the log-mel that the published checkpoints and the starter share."""
+_ENDS = 7
+"""The kernel of HiFi-GAN's first and last convolution."""
 MILLISECONDS = 1000
 LENGTHS_S = (0.32, 0.64, 1.28, 2.56, 3.84, 5.12, 7.68, 10.24, 15.36, 20.48, 30.72)
 """Seconds that are generated; a clip between two of them is cut from the longer. So many shapes, and no more,
@@ -71,8 +76,43 @@ class _Vocoder(msgspec.Struct, frozen=True):
     model_in_dim: int
     sampling_rate: int
     upsample_rates: list[int]
+    upsample_kernel_sizes: list[int] = []
+    resblock_kernel_sizes: list[int] = []
+    resblock_dilation_sizes: list[list[int]] = []
+    normalize_before: bool = True
     architectures: list[str] | None = None
     class_name: str = msgspec.field(name="_class_name", default="")
+
+    @property
+    def kind(self) -> str:
+        return self.class_name or next(iter(self.architectures or []), "")
+
+    @property
+    def hop(self) -> int:
+        return math.prod(self.upsample_rates)
+
+    def reach(self) -> int | None:
+        """Mel frames on each side that can change a frame's samples in a HiFi-GAN (Kong and others 2020);
+        None for vocoders that are quick enough to be run on the whole."""
+        if self.kind != HIFI_GAN:
+            return None
+        frames, samples = float(_ENDS // 2), 1
+        for rate, kernel in zip(self.upsample_rates, self.upsample_kernel_sizes, strict=True):
+            frames += _ceil(kernel, rate) / samples
+            samples *= rate
+            widest = max(
+                sum((size - 1) // 2 * (dilation + 1) for dilation in dilations)
+                for size, dilations in zip(
+                    self.resblock_kernel_sizes, self.resblock_dilation_sizes, strict=True
+                )
+            )
+            frames += widest / samples
+        return math.ceil(frames + _ENDS // 2 / samples)
+
+    def vocoders(self) -> tuple[str, ...]:
+        """The vocoders that the model can be heard through: the starter's reads AudioLDM's log-mel."""
+        same = (self.sampling_rate, self.model_in_dim, self.hop) == AUDIOLDM_MEL
+        return ("own", "fast") if self.kind == HIFI_GAN and same and not self.normalize_before else ("own",)
 
 
 class Geometry(msgspec.Struct, frozen=True):
@@ -104,7 +144,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """A checkpoint folder, understood: where it is, its shapes, its defaults and what it can do.
 
     `scheduler`: its scheduler configuration as it stands in the file. `vocoder`: the class name of its
-    vocoder. `embedding`: numbers in the embedding of a text.
+    vocoder; `reach`: mel frames on each side that can change a frame's samples in it, None where it is run on
+    the whole. `embedding`: numbers in the embedding of a text.
     """
 
     folder: Path
@@ -113,6 +154,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     capabilities: Capabilities
     scheduler: dict[str, Any]
     vocoder: str
+    reach: int | None
     embedding: int
 
     def seconds(self, recipe: Recipe) -> float:
@@ -186,6 +228,7 @@ def read(folder: Path, revision: str = "") -> Checkpoint:
             seconds=settings.seconds,
             auto_seconds=settings.auto_seconds,
             schedulers=schedulers,
+            vocoders=vocoder.vocoders(),
             licence=about.licence,
             sellable=about.sellable,
             audio_tower=(folder / AUDIO_TOWER / "config.json").is_file(),
@@ -195,7 +238,8 @@ def read(folder: Path, revision: str = "") -> Checkpoint:
             revision=revision,
         ),
         scheduler=scheduler,
-        vocoder=vocoder.class_name or next(iter(vocoder.architectures or []), ""),
+        vocoder=vocoder.kind,
+        reach=_reach(folder, vocoder),
         embedding=text.projection_dim,
     )
 
@@ -213,12 +257,22 @@ def _geometry(folder: Path, unet: _Unet, vae: _Vae, vocoder: _Vocoder) -> Geomet
         )
     return Geometry(
         rate=vocoder.sampling_rate,
-        hop=math.prod(vocoder.upsample_rates),
+        hop=vocoder.hop,
         vae_factor=factor,
         channels=unet.in_channels,
         bins=vocoder.model_in_dim // factor,
         stride=2 ** (len(unet.block_out_channels) - 1),
     )
+
+
+def _reach(folder: Path, vocoder: _Vocoder) -> int | None:
+    try:
+        return vocoder.reach()
+    except ValueError as error:
+        raise ModelBroken(
+            f"{folder.name} contradicts itself: its vocoder's lists of kernels, rates and dilations have "
+            "different lengths."
+        ) from error
 
 
 def _schedulers(folder: Path, config: dict[str, Any], settings: Settings) -> tuple[str, ...]:

@@ -16,12 +16,14 @@ import numpy as np
 
 from foleyd.daemon import worker
 from foleyd.daemon.frames import Load
-from foleyd.engines.base import LoadStep, Step, Take
+from foleyd.engines.base import LoadStep, Piece, Step, Take
 from foleyd.errors import Cancelled, ModelBroken, RenderFailed
 from foleyd.recipe import Recipe, take_id
 
 RATE = 16_000
 STEP_OF_FAULT = 3
+PIECE = RATE // 4
+"""Samples of the pieces that its sounds come in."""
 THREADS = 3
 """What a faulty worker says that it was loaded with."""
 
@@ -63,6 +65,7 @@ class FaultyEngine:
         recipes: Sequence[Recipe],
         *,
         progress: Callable[[Step], None],
+        heard: Callable[[Piece], None],
         cancelled: Callable[[], bool],
         check_silence: bool = True,
         threads: int | None = None,
@@ -74,6 +77,11 @@ class FaultyEngine:
             if step == STEP_OF_FAULT:
                 self._fault(recipes[0], cancelled)
             progress(Step(step, recipes[0].steps or 4))
+        for index, one in enumerate(recipes):
+            samples = tone(one.seed or 0, 3.0)
+            for start in range(0, len(samples), PIECE):
+                heard(Piece(index, start, len(samples), RATE, samples[start : start + PIECE]))
+                self.linger(one, cancelled)
         how = {"runtime": "torch", "precision": "float32", "bucket": "t1"}
         return [
             Take(
@@ -89,6 +97,9 @@ class FaultyEngine:
 
     def unload(self) -> None:
         self._renders = 0
+
+    def linger(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        """Called after every piece."""
 
     def none(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
         """No fault."""

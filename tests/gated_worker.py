@@ -1,7 +1,8 @@
 """A worker that renders tones, waits where a test tells it to, and keeps a list of its steps.
 
-A prompt with "wait" in it stops before its third step until :func:`open_gate`, or until it is cancelled; one
-with "fail" in it fails there. All runs below FOLEYD_HOME, which the daemon hands on.
+A prompt with "wait" in it stops before its third step until :func:`open_gate`, or until it is cancelled, one
+with "linger" after the first piece of its sound; one with "fail" in it fails there. All runs below
+FOLEYD_HOME, which the daemon hands on.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 from faulty_worker import FaultyEngine
 from foleyd.daemon import worker
 from foleyd.daemon.frames import Load
-from foleyd.engines.base import LoadStep, Step, Take
-from foleyd.errors import RenderFailed
+from foleyd.engines.base import LoadStep, Piece, Step, Take
+from foleyd.errors import Cancelled, RenderFailed
 from foleyd.recipe import Recipe
 
 COMMAND = (sys.executable, str(Path(__file__)))
@@ -53,6 +54,7 @@ class GatedEngine(FaultyEngine):
         recipes: Sequence[Recipe],
         *,
         progress: Callable[[Step], None],
+        heard: Callable[[Piece], None],
         cancelled: Callable[[], bool],
         check_silence: bool = True,
         threads: int | None = None,
@@ -63,16 +65,30 @@ class GatedEngine(FaultyEngine):
 
         self._list(recipes[0].prompt, 0)
         return super().render(
-            recipes, progress=listed, cancelled=cancelled, check_silence=check_silence, threads=threads
+            recipes,
+            progress=listed,
+            heard=heard,
+            cancelled=cancelled,
+            check_silence=check_silence,
+            threads=threads,
         )
 
     def gate(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
         """Wait, or fail, as the prompt says."""
         if "fail" in recipe.prompt:
             raise RenderFailed("the samples are not numbers: try another seed.", "nan")
+        self._pause("wait", recipe, cancelled)
+
+    def linger(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        """Wait after every piece, if the prompt says so."""
+        self._pause("linger", recipe, cancelled)
+
+    def _pause(self, word: str, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
         tick = threading.Event()
-        while "wait" in recipe.prompt and not (cancelled() or (self._home / "go").exists()):
+        while word in recipe.prompt and not (cancelled() or (self._home / "go").exists()):
             tick.wait(0.005)
+        if word == "linger" and cancelled():
+            raise Cancelled("The render was cancelled.")
 
     def _list(self, prompt: str, step: int) -> None:
         with (self._home / "steps").open("a") as file:

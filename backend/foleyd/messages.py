@@ -82,6 +82,10 @@ class RenderRequest(Message, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1, le=200)] | None,
         Meta(description="Make each sound in so many steps first, and then as the recipe says."),
     ] = None
+    early: Annotated[
+        bool,
+        Meta(description="Send each sound (or its draft) in parts as it is made, as `render_chunk`."),
+    ] = False
     bars: Annotated[float | None, Meta(description="Length in bars instead of seconds; needs bpm.")] = None
     bpm: Annotated[float | None, Meta(description="Tempo in beats a minute, 20 to 400.")] = None
     beats: Annotated[int, Meta(ge=1, le=32, description="Beats of a bar.")] = 4
@@ -158,7 +162,7 @@ class BufferInfo(Message, frozen=True, kw_only=True):
 
     kind: Annotated[
         Literal["clip", "take", "source", "chunk"],
-        Meta(description="'chunk' (a part of a clip in progress) is reserved."),
+        Meta(description="'chunk': a part of a sound in progress."),
     ]
     length: Annotated[int, Meta(ge=0, description="Bytes.")]
     sha256: Annotated[str, Meta(description="Lower-case hex; the signature leaves buffers out.")]
@@ -169,6 +173,21 @@ class BufferInfo(Message, frozen=True, kw_only=True):
     channels: int = 1
     frames: int = 0
     rate: int = 0
+
+
+class RenderChunk(Message, frozen=True, kw_only=True):
+    """A part of a sound before it is finished; its buffer holds the samples. Parts of one sound come in order
+    and leave no gap; a sound that was kept already comes without any."""
+
+    job_id: int
+    clip: Annotated[int, Meta(ge=0, description="Which of the job's sounds, from 0.")]
+    start: Annotated[int, Meta(ge=0, description="Sample of the sound that this part begins with.")]
+    of: Annotated[int, Meta(ge=1, description="Samples that all parts together have.")]
+    gain: Annotated[
+        float,
+        Meta(description="What the samples were multiplied with: their level is known at the end only."),
+    ]
+    buffers: tuple[BufferInfo, ...] = ()
 
 
 class RenderResult(Message, frozen=True, kw_only=True):

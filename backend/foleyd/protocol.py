@@ -46,6 +46,7 @@ def tables() -> dict[str, str]:
         ),
         "requests": "\n".join(_described(command) for command in COMMANDS.values()),
         "result": _fields(messages.RenderResult),
+        "chunk": _fields(messages.RenderChunk),
         "structs": "\n".join(f"### {kind.__name__}\n\n{_said(kind)}\n\n{_fields(kind)}" for kind in _SHARED),
         "events": "\n".join(
             f"### `{topic}_event` (topic `{topic}`)\n\n{_said(kind)}\n\n{_fields(kind)}"

@@ -334,6 +334,83 @@ def test_a_draft_plays_until_the_sound_takes_its_place(tmp_path: Path, daemon: S
     run(scenario)
 
 
+def test_an_idle_pad_plays_its_sound_while_it_is_made(daemon: Served) -> None:
+    async def scenario() -> None:
+        gated_worker.close_gate(daemon.home)
+        async with studio(daemon.file) as here:
+            pads = here.rig.pads
+            await here.connected()
+            pairs: dict[str, Value] = {"seconds": 1.0, "steps": 5.0, "early": 1.0, "seed": 9}
+            rendering = asyncio.create_task(here.orders.render(1, "linger a while", pairs))
+            await here.rig.until(lambda: pads.clip(1) is not None)
+            sketch = pads.clip(1)
+            assert sketch is not None
+            assert (sketch.seconds, pads.get(1, "state"), pads.get(1, "clip")) == (1.0, "rendering", "")
+            pads.play(1)
+            # a quarter of a second is there, and the rest silent
+            heard = here.rig.mixed(RATE)
+            assert np.abs(heard[RATE // 10 : RATE // 5]).max() > 0.1
+            assert not heard[RATE // 3 :].any()
+            gated_worker.open_gate(daemon.home)
+            _, clip_id = await rendering
+            final = pads.clip(1)
+            assert final is not None
+            assert (pads.get(1, "clip"), final is sketch) == (clip_id, False)
+            # the sketch was filled to its end, half as loud as the model made it
+            assert np.abs(sketch.samples[RATE // 2 : -RATE // 10]).max() == pytest.approx(0.25, abs=0.01)
+            await pads.undo(1)
+            assert pads.clip(1) is None
+        gated_worker.close_gate(daemon.home)
+
+    run(scenario)
+
+
+def test_a_sound_that_is_given_up_half_made_leaves_the_pad_as_it_was(tmp_path: Path, daemon: Served) -> None:
+    async def scenario() -> None:
+        gated_worker.close_gate(daemon.home)
+        async with studio(daemon.file) as here:
+            pads = here.rig.pads
+            await here.connected()
+            await here.rig.load(1, write(tmp_path / "before.wav", noise(3000, 1)))
+            before = pads.clip(1)
+            pairs: dict[str, Value] = {"seconds": 1.0, "steps": 5.0, "early": 1.0, "seed": 10}
+            rendering = asyncio.create_task(here.orders.render(1, "linger in vain", pairs))
+            await here.rig.until(lambda: pads.clip(1) is not before)
+            assert await here.orders.cancel(1)
+            with pytest.raises(Cancelled):
+                await rendering
+            await here.rig.until(lambda: pads.clip(1) is before)
+            # with nothing before it, the pad is empty again
+            rendering = asyncio.create_task(here.orders.render(4, "linger in vain", pairs))
+            await here.rig.until(lambda: pads.clip(4) is not None)
+            await here.orders.cancel(4)
+            with pytest.raises(Cancelled):
+                await rendering
+            await here.rig.until(lambda: pads.clip(4) is None)
+
+    run(scenario)
+
+
+def test_a_looping_pad_waits_for_the_whole_sound(tmp_path: Path, daemon: Served) -> None:
+    async def scenario() -> None:
+        gated_worker.open_gate(daemon.home)
+        async with studio(daemon.file) as here:
+            pads = here.rig.pads
+            await here.connected()
+            await loop_of(here.rig, tmp_path)
+            had = {id(pads.clip(2))}
+            pairs: dict[str, Value] = {"seconds": 1.0, "steps": 5.0, "early": 1.0, "seed": 11}
+            rendering = asyncio.create_task(here.orders.render(2, "a loop", pairs))
+            while not rendering.done():
+                had.add(id(pads.clip(2)))
+                await asyncio.sleep(0)
+            assert pads.get(2, "clip") == rendering.result()[1]
+            assert len(had) <= 2
+        gated_worker.close_gate(daemon.home)
+
+    run(scenario)
+
+
 def test_candidates_and_bars(daemon: Served) -> None:
     async def scenario() -> None:
         async with studio(daemon.file) as here:
@@ -401,6 +478,7 @@ def test_the_line_tells_of_everybody_s_jobs(daemon: Served) -> None:
         ({"by": "beat"}, "by is 'beat'"),
         ({"draft": 0}, "draft is 0: give 1 to 200 steps"),
         ({"draft": "quick"}, "draft is 'quick'"),
+        ({"early": 2}, "early is 2: give 1 or 0"),
         ({"within_s": -1.0}, "within_s is -1.0"),
         ({"within_s": "soon"}, "within_s is 'soon'"),
         ({"prompt": "wind"}, "prompt is given twice"),

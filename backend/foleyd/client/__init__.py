@@ -11,13 +11,14 @@ from __future__ import annotations
 from foleyd.client.asynchronous import AsyncClient, Handle
 from foleyd.client.blocking import BlockingHandle, BlockingStream, Client
 from foleyd.client.events import Gap, Stream
-from foleyd.client.result import Audio, Result
+from foleyd.client.result import Audio, Chunk, Result
 
 __all__ = [
     "AsyncClient",
     "Audio",
     "BlockingHandle",
     "BlockingStream",
+    "Chunk",
     "Client",
     "Gap",
     "Handle",

@@ -9,7 +9,7 @@ async with AsyncClient() as client:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -20,7 +20,7 @@ from foleyd import messages as m
 from foleyd.client.events import Stream
 from foleyd.client.link import Link, Role
 from foleyd.client.order import Order
-from foleyd.client.result import Result, of_reply
+from foleyd.client.result import Chunk, Result, of_chunk, of_reply
 from foleyd.commands import Channel
 from foleyd.errors import FoleydError, NoDaemon
 from foleyd.messages import JobEvent, Message, RenderReply
@@ -44,6 +44,19 @@ class Handle:
 
     async def __anext__(self) -> JobEvent:
         return await self._order.events.get()
+
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        """The parts of sounds that were asked for `early`, as they come, until the job has ended.
+
+        What a render that the daemon began anew sends again comes again, from sample 0 on. Raises FoleydError
+        for one that was damaged on the way.
+        """
+        while True:
+            try:
+                told, buffers = await self._order.chunks.get()
+            except StopAsyncIteration:
+                return
+            yield await asyncio.to_thread(of_chunk, told, buffers)
 
     async def result(self, timeout: float | None = None) -> Result:
         """Wait for the end; may be asked for again.
@@ -128,6 +141,7 @@ class AsyncClient:
         priority: m.Priority = "normal",
         within_s: float | None = None,
         draft: int | None = None,
+        early: bool = False,
         bars: float | None = None,
         bpm: float | None = None,
         beats: int = 4,
@@ -150,6 +164,7 @@ class AsyncClient:
             priority=priority,
             within_s=within_s,
             draft=draft,
+            early=early,
             bars=bars,
             bpm=bpm,
             beats=beats,

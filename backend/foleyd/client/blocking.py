@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +15,17 @@ from foleyd import messages as m
 from foleyd.client.asynchronous import AsyncClient, Handle
 from foleyd.client.events import Gap, Stream
 from foleyd.client.link import Role
-from foleyd.client.result import Result
+from foleyd.client.result import Chunk, Result
 from foleyd.errors import NoDaemon
 from foleyd.messages import JobEvent, RenderReply
 from foleyd.wire import connection as connections
 from foleyd.wire.connection import Connection
 
 T = TypeVar("T")
+
+
+def _unheard(item: object) -> None:
+    """Nobody listens."""
 
 
 class BlockingHandle:
@@ -33,19 +37,25 @@ class BlockingHandle:
         self.job_id: int = handle.job_id
 
     def result(
-        self, timeout: float | None = None, *, progress: Callable[[JobEvent], object] | None = None
+        self,
+        timeout: float | None = None,
+        *,
+        progress: Callable[[JobEvent], object] = _unheard,
+        chunk: Callable[[Chunk], object] = _unheard,
     ) -> Result:
         """Wait for the end; raises as :meth:`Handle.result` does.
 
-        `progress` is called in this thread with each event of the job; what it raises ends the waiting.
+        `progress` is called in this thread with each event of the job, `chunk` with each part of a sound that
+        was asked for `early`; what they raise ends the waiting.
         """
-        if progress is None:
-            return self._client.wait(self._handle.result(timeout))
-        events: queue.SimpleQueue[JobEvent | None] = queue.SimpleQueue()
-        waiting = self._client.begin(self._listen(events, timeout))
+        said: queue.SimpleQueue[JobEvent | Chunk | None] = queue.SimpleQueue()
+        waiting = self._client.begin(self._listen(said, timeout))
         try:
-            while (event := events.get()) is not None:
-                progress(event)
+            while (item := said.get()) is not None:
+                if isinstance(item, Chunk):
+                    chunk(item)
+                else:
+                    progress(item)
             return waiting.result()
         finally:
             waiting.cancel()
@@ -54,19 +64,22 @@ class BlockingHandle:
         """Stop the job; whether it was still to be stopped."""
         return self._client.wait(self._handle.cancel())
 
-    async def _listen(self, events: queue.SimpleQueue[JobEvent | None], timeout: float | None) -> Result:
-        async def pass_on() -> None:
-            async for event in self._handle:
-                events.put(event)
+    async def _listen(
+        self, said: queue.SimpleQueue[JobEvent | Chunk | None], timeout: float | None
+    ) -> Result:
+        async def pass_on(items: AsyncIterator[JobEvent | Chunk]) -> None:
+            async for item in items:
+                said.put(item)
 
-        passing = asyncio.create_task(pass_on())
+        passing = [asyncio.create_task(pass_on(one)) for one in (self._handle, self._handle.chunks())]
         try:
             result = await self._handle.result(timeout)
-            await passing
+            await asyncio.gather(*passing)
             return result
         finally:
-            passing.cancel()
-            events.put(None)
+            for one in passing:
+                one.cancel()
+            said.put(None)
 
 
 class BlockingStream(Iterator[m.Event | Gap]):
@@ -166,6 +179,7 @@ class Client:
         priority: m.Priority = "normal",
         within_s: float | None = None,
         draft: int | None = None,
+        early: bool = False,
         bars: float | None = None,
         bpm: float | None = None,
         beats: int = 4,
@@ -181,6 +195,7 @@ class Client:
             priority=priority,
             within_s=within_s,
             draft=draft,
+            early=early,
             bars=bars,
             bpm=bpm,
             beats=beats,

@@ -33,6 +33,7 @@ from foleyd.messages import (
     InfoRequest,
     JobEvent,
     Message,
+    RenderChunk,
     RenderReply,
     RenderRequest,
     RenderResult,
@@ -46,6 +47,8 @@ from foleyd.wire.envelope import Header, Parcel
 Role = Literal["", "live", "plugin"]
 M = TypeVar("M", bound=Message)
 _MOST_BUFFERS = envelope.MOST_FRAMES - 8
+_FIRST_HELLO_S = 0.5
+"""How long a daemon that came back may take to answer at the first try; each try after it waits longer."""
 _PAUSES = (0.05, 2.0)
 """Seconds between two tries to reach the daemon again: the first pause, and the longest."""
 
@@ -86,7 +89,7 @@ class Link:
         cannot be used."""
         self._context = zmq.asyncio.Context()
         try:
-            info = await self._connect(self._find())
+            info = await self._connect(self._find(), self._timeout_s)
         except BaseException:
             self._context.destroy(linger=0)
             raise
@@ -210,6 +213,8 @@ class Link:
         if header.msg_type == "render_result" and order is not None:
             told = envelope.read_reply(parcel.content, RenderResult)
             order.settle((ClipReply(result=told, buffers=told.buffers), parcel.buffers))
+        elif header.msg_type == "render_chunk" and order is not None:
+            order.chunks.put((envelope.read_reply(parcel.content, RenderChunk), parcel.buffers))
         elif asked is not None and header.msg_type == f"{asked.name}_reply":
             asked.settle(parcel)
 
@@ -226,7 +231,7 @@ class Link:
             return connections.check(self._where)
         return connections.read(self._where)
 
-    async def _connect(self, connection: Connection) -> InfoReply:
+    async def _connect(self, connection: Connection, limit_s: float) -> InfoReply:
         """Open sockets to this daemon and wait for its answer. Raises NoDaemon."""
         absent = NoDaemon(
             f"No daemon answers at {connection.address('shell')}: start one with 'foleyd serve'."
@@ -243,7 +248,7 @@ class Link:
         )
         hello = self._new("info", self.here, (), "shell")
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(limit_s):
                 self._send(hello)
                 info, _ = await hello.read(InfoReply)
                 # before anything is asked again, so that its events are heard
@@ -270,10 +275,14 @@ class Link:
         before = self._sockets.connection.key
         give_up = asyncio.get_running_loop().time() + self._reconnect_s
         pause, longest = _PAUSES
+        # a daemon that just started has the ports already while the file still holds the key of the one
+        # before, which it does not answer to: a short wait at first, then the file is read again
+        limit_s = min(_FIRST_HELLO_S, self._timeout_s)
         while True:
             with contextlib.suppress(FoleydError):
-                await self._connect(self._find())
+                await self._connect(self._find(), limit_s)
                 break
+            limit_s = min(2 * limit_s, self._timeout_s)
             if asyncio.get_running_loop().time() > give_up:
                 self._abandon()
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))

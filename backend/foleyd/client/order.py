@@ -10,7 +10,15 @@ from typing import TypeVar
 from foleyd.client.events import Mailbox
 from foleyd.commands import Channel
 from foleyd.errors import FoleydError
-from foleyd.messages import ClipReply, JobEvent, Message, RenderReply, RenderRequest, RenderResult
+from foleyd.messages import (
+    ClipReply,
+    JobEvent,
+    Message,
+    RenderChunk,
+    RenderReply,
+    RenderRequest,
+    RenderResult,
+)
 from foleyd.wire import envelope
 from foleyd.wire.envelope import Header, Malformed, Parcel
 
@@ -63,6 +71,7 @@ class Order:
         self.message_id = uuid.uuid4().hex
         self.reply: RenderReply | None = None
         self.events: Mailbox[JobEvent] = Mailbox(lambda dropped: None)
+        self.chunks: Mailbox[tuple[RenderChunk, tuple[bytes, ...]]] = Mailbox(lambda dropped: None)
         self.since = 0
         """Events up to this number are older than the order."""
         self.key = ""
@@ -77,6 +86,7 @@ class Order:
         """This is how it ended; the first word counts."""
         if not self.outcome.done():
             self.outcome.set_result(outcome)
+        self.chunks.close()
         if isinstance(outcome, FoleydError):
             self.events.close()
         else:

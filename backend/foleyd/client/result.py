@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from foleyd.errors import Cancelled, FoleydError, from_code
-from foleyd.messages import BufferInfo, ClipInfo, ClipReply, RenderResult, State, TakeInfo
+from foleyd.messages import BufferInfo, ClipInfo, ClipReply, RenderChunk, RenderResult, State, TakeInfo
 from foleyd.wire import envelope
 
 if TYPE_CHECKING:
@@ -39,6 +39,17 @@ class Audio(msgspec.Struct, frozen=True):
         return (
             np.frombuffer(self.raw, "<f4").reshape(self.channels, self.frames).astype(np.float32, copy=False)
         )
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """A part of an unfinished sound, number `clip` of its job: from sample `start` on, of the `of` that all
+    parts have. `audio` was multiplied with `gain`, since the level is known at the end only."""
+
+    clip: int
+    start: int
+    of: int
+    gain: float
+    audio: Audio
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +84,16 @@ def of_job(told: RenderResult, buffers: Sequence[bytes], infos: Sequence[BufferI
         seconds=told.seconds,
         notes=told.notes,
     )
+
+
+def of_chunk(told: RenderChunk, buffers: Sequence[bytes]) -> Chunk:
+    """A part of a sound. Raises FoleydError for samples that are not what was said of them."""
+    audio = _audio(told.buffers, buffers)
+    if len(audio) != 1 or told.start + audio[0].frames > told.of:
+        raise FoleydError(
+            "A part of a sound is not what it says: use the same version of foleyd on both sides."
+        )
+    return Chunk(told.clip, told.start, told.of, told.gain, audio[0])
 
 
 def of_reply(reply: ClipReply, buffers: Sequence[bytes]) -> Result:

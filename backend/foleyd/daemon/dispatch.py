@@ -32,14 +32,19 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
+Heard = Callable[[Job, int, frames.Piece], None]
+"""Gets a part of a sound before it is whole: the job, which of its sounds, and the part."""
+
+
 class Order(msgspec.Struct, frozen=True):
     """What a render is for: a prepared request, the runtime it insists on ("" for any), what is to be
-    delivered, and whether it is a draft of another one."""
+    delivered, whether it is a draft of another one, and who hears parts of it before it is whole."""
 
     request: Request
     runtime: str = ""
     deliver: Deliver = "clip"
     draft: bool = False
+    heard: Heard | None = None
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -138,12 +143,20 @@ class Dispatcher:
             if self._queue.must_stop():
                 self._supervisor.cancel()
 
+        def heard(piece: frames.Piece) -> None:
+            for job, index in render.requesters:
+                wanted: Order = job.wanted[index].payload
+                if wanted.heard is not None:
+                    wanted.heard(job, index, piece)
+
+        early = any(job.wanted[index].payload.heard is not None for job, index in render.requesters)
         audio = await self._supervisor.render(
             request.recipe,
             folder=model.folder,
             model=model.id,
             revision=model.revision,
             on_progress=progress,
+            on_piece=heard if early else None,
         )
         took = self._supervisor.took_s
         self._metrics.rendering.observe(took)

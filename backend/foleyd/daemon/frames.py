@@ -40,13 +40,14 @@ class Render(msgspec.Struct, frozen=True, tag="render", kw_only=True):
     """Render `recipes` (each the canonical JSON of a resolved recipe) as one batch.
 
     Answered by :class:`Progress` frames, one :class:`Audio` a recipe in order, then :class:`Done`; or
-    :class:`Failed`.
+    :class:`Failed`. With `pieces`, each sound comes in :class:`Piece` frames before its Audio.
     `threads`: CPU threads for this render, None for as many as the model was loaded with.
     """
 
     job: int
     recipes: tuple[str, ...]
     check_silence: bool = True
+    pieces: bool = False
     threads: int | None = None
 
 
@@ -87,6 +88,18 @@ class Progress(msgspec.Struct, frozen=True, tag="progress", kw_only=True):
     steps: int
 
 
+class Piece(msgspec.Struct, frozen=True, tag="piece", kw_only=True):
+    """A part of the take of recipe `index`, before it is whole: `samples` is mono little-endian float32 at
+    `rate` Hz, from sample `start` of `of` on. Pieces come in order and leave no gap."""
+
+    job: int
+    index: int
+    start: int
+    of: int
+    rate: int
+    samples: bytes
+
+
 class Audio(msgspec.Struct, frozen=True, tag="audio", kw_only=True):
     """One take: `samples` is mono little-endian float32; the rest is its identity as the engine states it."""
 
@@ -125,7 +138,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", kw_only=True):
 
 
 Request = Load | Render | Cancel
-Reply = LoadProgress | Loaded | Progress | Audio | Done | Failed
+Reply = LoadProgress | Loaded | Progress | Piece | Audio | Done | Failed
 
 _encode = msgspec.msgpack.Encoder().encode
 _request = msgspec.msgpack.Decoder(Request)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from foleyd import __version__, commands, recipe
-from foleyd.daemon.dispatch import Dispatcher, Finishes, Made, Order, results
+from foleyd.daemon.dispatch import Dispatcher, Finishes, Heard, Made, Order, results
 from foleyd.daemon.estimate import FEWEST_STEPS, Work
 from foleyd.daemon.events import Events
 from foleyd.daemon.jobs import Job, Wanted
@@ -134,15 +134,17 @@ class Service:
         via: str,
         watch: Callable[[Job], None],
         job_id: int | None = None,
+        heard: Heard | None = None,
     ) -> tuple[Job, RenderReply]:
-        """Admit a job. `watch` is called, after the admission was returned, whenever the job changes.
+        """Admit a job. `watch` is called, after the admission was returned, whenever the job changes; `heard`
+        with parts of its sounds (of their drafts, where there are any) before they are whole.
 
         `job_id`: the client's own name for it, None to have one chosen. Raises BadRequest, Busy, TooSlow,
         ModelMissing, WorkerDown; Cancelled where the daemon is about to end.
         """
         began = time.perf_counter()
         try:
-            orders, job = await self._admit(request, client, job_id)
+            orders, job = await self._admit(request, client, job_id, heard)
         except FoleydError as error:
             self.metrics.refusals.labels(error.code).inc()
             self._log.write(
@@ -179,10 +181,10 @@ class Service:
         return job, reply
 
     async def _admit(
-        self, request: RenderRequest, client: str, job_id: int | None
+        self, request: RenderRequest, client: str, job_id: int | None, heard: Heard | None
     ) -> tuple[list[Order], Job]:
         """The job, with as many steps as its time allows where the request leaves them open."""
-        orders = await self._orders(request)
+        orders = await self._orders(request, heard)
         tries = [orders]
         if request.within_s is not None and request.draft is None and "steps" not in request.recipe:
             tries += [[_in_steps(order, steps) for order in orders] for steps in _fewer(orders[0])]
@@ -210,7 +212,7 @@ class Service:
             within_s=request.within_s,
         )
 
-    async def _orders(self, request: RenderRequest) -> list[Order]:
+    async def _orders(self, request: RenderRequest, heard: Heard | None) -> list[Order]:
         """A prepared request for each clip, seeds counting up from the recipe's own or a drawn one; all their
         drafts come first."""
         fields = {"model": self.model, **request.recipe}
@@ -230,13 +232,14 @@ class Service:
         prepared = await asyncio.to_thread(self._models.prepare, base)
         requests = [prepared, *(_with_seed(prepared, first + k) for k in range(1, request.count))]
         orders = [Order(one, request.runtime, request.deliver) for one in requests]
+        first_heard = [msgspec.structs.replace(one, heard=heard) for one in orders]
         if request.draft is None:
-            return orders
+            return first_heard
         if request.draft >= (prepared.recipe.steps or 0):
             raise BadRequest(
                 f"draft is {request.draft}, the sound itself has {prepared.recipe.steps} steps: give fewer."
             )
-        drafts = [_in_steps(order, request.draft) for order in orders]
+        drafts = [_in_steps(order, request.draft) for order in first_heard]
         return [*(msgspec.structs.replace(one, draft=True) for one in drafts), *orders]
 
     async def _wanted(self, order: Order, *, may_wait: bool) -> Wanted:

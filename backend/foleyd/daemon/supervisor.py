@@ -144,8 +144,10 @@ class Supervisor:
         revision: str,
         check_silence: bool = True,
         on_progress: Callable[[frames.Progress], None] = _unheard,
+        on_piece: Callable[[frames.Piece], None] | None = None,
     ) -> frames.Audio:
-        """Render a resolved recipe with the model in `folder`, called `model` at `revision`.
+        """Render a resolved recipe with the model in `folder`, called `model` at `revision`. `on_piece` is
+        called with parts of the sound before it is whole.
 
         One at a time: a second call waits for the first, and all wait for a load. Raises what the engine
         raised; ModelMissing, ModelBroken or BadRequest where the model cannot be loaded; WorkerDied where
@@ -163,6 +165,7 @@ class Supervisor:
                     check_silence=check_silence,
                     threads=max(1, self._threads - 1) if self.spare else None,
                     on_progress=on_progress,
+                    on_piece=on_piece,
                 )
                 self.took_s = time.monotonic() - began
             finally:

@@ -24,7 +24,7 @@ from foleyd.daemon import frames
 from foleyd.errors import Cancelled, FoleydError, RenderFailed
 
 if TYPE_CHECKING:
-    from foleyd.engines.base import Engine, LoadStep, Step
+    from foleyd.engines.base import Engine, LoadStep, Piece, Step
 
 Loader = Callable[[frames.Load, "Callable[[LoadStep], None]"], "Engine"]
 """Turns a load request into an engine and tells its progress; tests put engines with faults here."""
@@ -72,6 +72,10 @@ def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
     os.close(nothing)
     os.dup2(2, 1)
     return requests, replies
+
+
+def _unheard(piece: Piece) -> None:
+    """Nobody listens."""
 
 
 class _Session:
@@ -155,6 +159,18 @@ class _Session:
         def progress(step: Step) -> None:
             self._send(frames.Progress(job=request.job, step=step.step, steps=step.steps))
 
+        def heard(piece: Piece) -> None:
+            self._send(
+                frames.Piece(
+                    job=request.job,
+                    index=piece.clip,
+                    start=piece.start,
+                    of=piece.of,
+                    rate=piece.rate,
+                    samples=piece.samples.astype("<f4", copy=False).tobytes(),
+                )
+            )
+
         def cancelled() -> bool:
             return self._cancelled_up_to >= request.job
 
@@ -163,6 +179,7 @@ class _Session:
         takes = self._engine.render(
             [recipe.from_json(text) for text in request.recipes],
             progress=progress,
+            heard=heard if request.pieces else _unheard,
             cancelled=cancelled,
             check_silence=request.check_silence,
             threads=request.threads,

@@ -23,7 +23,7 @@ from foleyd.errors import Cancelled, FailureReason, FoleydError, RenderFailed, W
 from foleyd.recipe import Recipe
 
 Result = TypeVar("Result")
-Rendering = frames.Progress | frames.Audio | frames.Done
+Rendering = frames.Progress | frames.Piece | frames.Audio | frames.Done
 """What a render says before it is over."""
 
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "foleyd.daemon.worker")
@@ -134,10 +134,12 @@ class WorkerProcess:
         check_silence: bool = True,
         threads: int | None = None,
         on_progress: Callable[[frames.Progress], None] = _unheard,
+        on_piece: Callable[[frames.Piece], None] | None = None,
     ) -> list[frames.Audio]:
         """Render resolved `recipes` as one batch: one Audio a recipe, in order.
 
-        `threads`: CPU threads for this render, None for as many as the model was loaded with.
+        `on_piece` is called with parts of each sound before it is whole. `threads`: CPU threads for this
+        render, None for as many as the model was loaded with.
         Raises what the engine raised, WorkerDied, or Cancelled after :meth:`cancel`. The worker stays usable
         after every error but WorkerDied, and where the waiting task is cancelled, which cancels the job.
         """
@@ -146,10 +148,12 @@ class WorkerProcess:
         def hear(reply: Rendering) -> None:
             if isinstance(reply, frames.Progress):
                 on_progress(reply)
+            elif isinstance(reply, frames.Piece) and on_piece is not None:
+                on_piece(reply)
             elif isinstance(reply, frames.Audio):
                 audio.append(reply)
 
-        await self._render(recipes, hear, check_silence, threads)
+        await self._render(recipes, hear, check_silence, threads, pieces=on_piece is not None)
         return audio
 
     def cancel(self) -> None:
@@ -194,6 +198,8 @@ class WorkerProcess:
         hear: Callable[[Rendering], None],
         check_silence: bool,
         threads: int | None,
+        *,
+        pieces: bool = False,
     ) -> None:
         async with self._turn:
             with self._at_hand():
@@ -206,6 +212,7 @@ class WorkerProcess:
                     job=job,
                     recipes=tuple(recipe.to_json(one) for one in recipes),
                     check_silence=check_silence,
+                    pieces=pieces,
                     threads=threads,
                 )
                 self._ask(life, request, "during a render")

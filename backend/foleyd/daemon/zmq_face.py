@@ -13,6 +13,7 @@ import numpy as np
 
 from foleyd import recipe
 from foleyd.commands import Command
+from foleyd.daemon import frames
 from foleyd.daemon.dispatch import Made, Order, results
 from foleyd.daemon.errands import Errands
 from foleyd.daemon.jobs import Job
@@ -31,16 +32,21 @@ from foleyd.messages import (
     Message,
     MetricsRequest,
     ModelsRequest,
+    RenderChunk,
     RenderRequest,
     RenderResult,
     ShutdownReply,
     ShutdownRequest,
     StatusRequest,
 )
+from foleyd.recipe import Recipe
 from foleyd.wire.zmq import Answer, Endpoint, Peer
 
 log = logging.getLogger(__name__)
 RESULT = "render_result"
+CHUNK = "render_chunk"
+PROVISIONAL_GAIN = 0.5
+"""What parts of an unfinished sound are multiplied with: models rarely pass full scale by more."""
 
 
 class ZmqFace:
@@ -87,7 +93,14 @@ class ZmqFace:
             if not job.active:
                 self.errands.begin(self._tell(job, request.deliver, peer))
 
-        _job, reply = await self._service.render(request, client, "zmq", watch)
+        def heard(job: Job, index: int, piece: frames.Piece) -> None:
+            made, data = _chunk(job, index % request.count, job.wanted[index].payload.request.recipe, piece)
+            if data and self._endpoint is not None:
+                self._endpoint.tell(peer, CHUNK, made, buffers=[data])
+
+        _job, reply = await self._service.render(
+            request, client, "zmq", watch, heard=heard if request.early else None
+        )
         return reply, ()
 
     async def _tell(self, job: Job, deliver: Deliver, peer: Peer) -> None:
@@ -171,8 +184,20 @@ class ZmqFace:
         return ShutdownReply(pid=self._service.events.pid), ()
 
 
+def _chunk(job: Job, clip: int, wanted: Recipe, piece: frames.Piece) -> tuple[RenderChunk, bytes]:
+    """A part of a sound as it is told, and its samples: none where it lies behind the sound's end."""
+    of = piece.of if wanted.seconds == "auto" else min(piece.of, round(wanted.seconds * piece.rate))
+    samples = PROVISIONAL_GAIN * np.frombuffer(piece.samples, "<f4")[: max(0, of - piece.start)]
+    data = samples.astype("<f4").tobytes()
+    info = _described("chunk", "", data, (1, len(samples)), piece.rate)
+    told = RenderChunk(
+        job_id=job.id, clip=clip, start=piece.start, of=of, gain=PROVISIONAL_GAIN, buffers=(info,)
+    )
+    return told, data
+
+
 def _described(
-    kind: Literal["clip", "take"], name: str, data: bytes, shape: tuple[int, ...], rate: int
+    kind: Literal["clip", "take", "chunk"], name: str, data: bytes, shape: tuple[int, ...], rate: int
 ) -> BufferInfo:
     return BufferInfo(
         kind=kind,

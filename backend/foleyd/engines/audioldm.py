@@ -252,7 +252,7 @@ class AudioLDM:
         _go_on(cancelled)
         for samples in sounding.vocode(vocoder, mel, shape.hop, reach):
             soundness.check_finite(samples, "samples", seeds)
-            heard(Piece(index, start, _array(samples[0])))
+            heard(Piece(index, start, mel.shape[1] * shape.hop, shape.rate, _array(samples[0])))
             made.append(samples)
             start += samples.shape[1]
             _go_on(cancelled)

@@ -74,10 +74,13 @@ class Take(NamedTuple):
 
 class Piece(NamedTuple):
     """A part of a take that exists before the whole: `samples`, float32 `[n]`, of recipe number `clip` from
-    sample `start` on. Pieces come in order and leave no gap."""
+    sample `start` on, of the `of` that the take will have, at `rate` Hz. Pieces come in order and leave no
+    gap."""
 
     clip: int
     start: int
+    of: int
+    rate: int
     samples: NDArray[np.float32]
 
 

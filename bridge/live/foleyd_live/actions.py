@@ -59,7 +59,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 _P = Argument("pad", "i", "1 to 64.")
 _PADS_PAIRS = (
     "fields of a recipe, count, bars, by (bar): the pad's clip is ready by the next bar, draft: steps of a "
-    "first version that plays until the sound takes over at its loop point, within_s: seconds it may take"
+    "first version that plays until the sound takes over at its loop point, within_s: seconds it may take, "
+    "early (1): presses play it while it is still being made"
 )
 
 _ROWS: tuple[Action, ...] = (

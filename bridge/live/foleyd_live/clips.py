@@ -193,6 +193,12 @@ class ClipStore:
 
         return await self._shared(key, clip_id, make)
 
+    def grow(self, samples: Samples, name: str) -> Clip:
+        """The clip of `samples` [frames, 2] at the device's rate, which stay where they are and may still
+        change. Kept by nobody yet, and not found again by anybody else. Raises Busy as :meth:`load` does."""
+        sound = Sound(samples=samples, rate=self._rate, loop=None, overview=(), name=name)
+        return self._admit(object(), sound, "", "", 1.0)
+
     def keep(self, clip: Clip) -> Clip:
         """Hold a clip until :meth:`drop`; every keep needs its drop. Raises FoleydError for one that has
         gone."""

@@ -11,6 +11,7 @@ import msgspec
 from foleyd import recipe as recipes
 from foleyd.errors import BadRequest, Busy, Cancelled, FoleydError, JobLost, NoDaemon, WorkerDied
 from foleyd.messages import MOST_CLIPS, RenderReply
+from foleyd_live.clips import Clip
 from foleyd_live.history import ClipSource
 from foleyd_live.promise import Promise
 from foleyd_live.properties import Value, whole
@@ -18,7 +19,7 @@ from foleyd_live.tempo import Tempo
 
 MOST_DEATHS = 2
 """Deaths of a worker after which a render is asked for again: it may be what kills them."""
-OWN_PAIRS = ("count", "bars", "by", "draft", "within_s")
+OWN_PAIRS = ("count", "bars", "by", "draft", "within_s", "early")
 """Names beside those of a recipe's fields."""
 
 Progress = Callable[[float, float], object]
@@ -31,12 +32,14 @@ def _silent(share: float, eta: float) -> None:
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked of the daemon, and what is done with it. `bars` is None for a length in seconds; `draft`:
-    steps of a first version, `within_s`: seconds until that, or the sound, has to be there."""
+    steps of a first version, `within_s`: seconds until that, or the sound, has to be there; `early`: whether
+    it is heard while it is made."""
 
     fields: dict[str, Any]
     count: int = 1
     draft: int | None = None
     within_s: float | None = None
+    early: bool = False
     bars: float | None = None
     by_bar: bool = False
     preset: str = ""
@@ -44,7 +47,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def haste(self) -> dict[str, Any]:
         """What is asked so that something is there soon."""
-        asked = {"draft": self.draft, "within_s": self.within_s}
+        asked = {"draft": self.draft, "within_s": self.within_s, "early": self.early or None}
         return {name: value for name, value in asked.items() if value is not None}
 
     @classmethod
@@ -62,6 +65,9 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
             raise BadRequest(f"draft is {pairs['draft']!r:.40}: give 1 to 200 steps.")
         if within_s is not None and (isinstance(within_s, str) or not 0 < within_s <= 86_400):
             raise BadRequest(f"within_s is {within_s!r:.40}: give seconds, more than 0, at most 86400.")
+        early = whole(pairs.get("early", 0))
+        if early not in (0, 1):
+            raise BadRequest(f"early is {pairs['early']!r:.40}: give 1 or 0.")
         bars = pairs.get("bars")
         if bars is not None and (isinstance(bars, str) or not 0 < bars <= 64):
             raise BadRequest(f"bars is {bars!r:.40}: give more than 0, at most 64.")
@@ -75,6 +81,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
             count=count,
             draft=draft,
             within_s=within_s,
+            early=bool(early),
             bars=bars,
             by_bar="by" in pairs,
             preset=preset,
@@ -100,6 +107,8 @@ class Order:
         """Puts the draft on the pad."""
         self.draft: ClipSource | None = None
         """The draft, once it is there."""
+        self.sketch: Clip | None = None
+        """What the pad plays while the sound is being made."""
         self.end: Cancelled | None = None
         """Why it was given up here."""
         self.task: asyncio.Task[str] | None = None

@@ -19,6 +19,7 @@ from foleyd.errors import Cancelled, FoleydError
 from foleyd.messages import ClipInfo
 from foleyd_live.clips import Source
 from foleyd_live.daemon_line import DaemonLine
+from foleyd_live.growing import Growing
 from foleyd_live.history import ClipSource
 from foleyd_live.order import Order, Progress, Wish
 from foleyd_live.pads import Launch, Pads
@@ -93,10 +94,10 @@ class Orders:
 
         `pairs` are fields of a recipe, `count`, `bars` (at the tempo that is now), `by` (bar: launched by the
         next bar, or as ``host/promise`` says), `draft` (steps of a first version, which the sound itself
-        follows at its loop point) and `within_s` (seconds that it may take at most). Returns the pad as
-        people count it and the clip's id. Raises BadRequest, NoDaemon, Busy, what the render failed with, and
-        Cancelled where it was cancelled or another render of the pad came; the pad is then as it was, and its
-        `why` says what failed.
+        follows at its loop point), `within_s` (seconds that it may take at most) and `early` (1: presses play
+        it from its first part on, while it is made). Returns the pad as people count it and the clip's id.
+        Raises BadRequest, NoDaemon, Busy, what the render failed with, and Cancelled where it was cancelled
+        or another render of the pad came; the pad is then as it was, and its `why` says what failed.
         """
         try:
             order = Order(pad, Wish.read(prompt, pairs, preset), progress, self._tempo)
@@ -138,6 +139,10 @@ class Orders:
         """From the request to the clip on the pad; the clip's id."""
         try:
             result = await self._result(order)
+        except BaseException:
+            if order.sketch is not None:
+                self._run(self._pads.withdraw(order.pad, order.sketch))
+            raise
         finally:
             for errand in (order.meanwhile, order.drafting):
                 if errand is not None:
@@ -146,12 +151,16 @@ class Orders:
         if not found:
             raise FoleydError("The render gave no clip: try again.")
         source, sent = found[0]
-        if order.draft is None:
+        await self._put(order, source, sent)
+        self._pads.offer(order.pad, found)
+        return source.clip_id
+
+    async def _put(self, order: Order, source: ClipSource, sent: Source | None) -> None:
+        """Load a version of the sound; what was heard of it before goes on to its end, or its loop's."""
+        if order.draft is None and order.sketch is None:
             await self._pads.load(order.pad, source, sent=sent, launch=self._launch(order))
         else:
             await self._pads.load(order.pad, source, "loop", sent=sent, instead=order.draft)
-        self._pads.offer(order.pad, found)
-        return source.clip_id
 
     def _launch(self, order: Order) -> Launch | None:
         promise = order.promise
@@ -203,8 +212,12 @@ class Orders:
 
     async def _followed(self, order: Order, handle: Handle) -> Result:
         listening = asyncio.create_task(self._listen(order, handle))
+        hearing = self._run(self._sketch(order, handle)) if order.wish.early else None
         try:
-            return await handle.result()
+            result = await handle.result()
+            if hearing is not None:  # the last parts came just before
+                await asyncio.wait({hearing}, timeout=_LAST_EVENT_S)
+            return result
         except asyncio.CancelledError:
             self._run(handle.cancel())
             raise
@@ -214,6 +227,8 @@ class Orders:
             raise
         finally:
             listening.cancel()
+            if hearing is not None:
+                hearing.cancel()
 
     async def _listen(self, order: Order, handle: Handle) -> None:
         async for event in handle:
@@ -239,8 +254,26 @@ class Orders:
         source, sent = await self._found(order, made.clips[0], 0, made.audio)
         if order.meanwhile is not None:
             order.meanwhile.cancel()
-        await self._pads.load(order.pad, source, sent=sent, launch=self._launch(order))
+        await self._put(order, source, sent)
         order.draft = source
+
+    async def _sketch(self, order: Order, handle: Handle) -> None:
+        """Let the pad play the first sound from its first part on."""
+        growing: Growing | None = None
+        async for chunk in handle.chunks():
+            if chunk.clip or order.draft is not None:
+                continue
+            if chunk.start == 0 and order.sketch is None:
+                made = self._pads.sketch(
+                    order.pad, chunk.of, chunk.audio.rate, order.prompt, self._launch(order)
+                )
+                if made is None:
+                    return
+                order.sketch, growing = made
+                if order.meanwhile is not None:
+                    order.meanwhile.cancel()
+            if growing is None or not growing.feed(chunk.start, chunk.audio.samples[0]):
+                return
 
     async def _play_nearest(self, order: Order) -> None:
         """Launch a clip of the library by the next bar, in place of the one that cannot be there."""

@@ -81,6 +81,11 @@ class Pad:
         }
         return PadState(values=values, clip=self.source)
 
+    @property
+    def needs_whole(self) -> bool:
+        """Whether only a whole clip can be played here: one that comes round, or is brought to the tempo."""
+        return self.values["mode"] in _LOOPING or bool(self.values["stretch"])
+
     def clip_at(self, frame: int = NOW) -> Clip | None:
         """The clip that a press at `frame` plays."""
         self._settle()

@@ -15,6 +15,7 @@ from foleyd.errors import BadRequest, Cancelled, FoleydError
 from foleyd_live import properties
 from foleyd_live.clips import Clip, ClipStore, Source
 from foleyd_live.desk import FADE_S, NOW, Desk, factor
+from foleyd_live.growing import Growing
 from foleyd_live.history import ClipSource, Entry
 from foleyd_live.pad import ROWS, Launch, Pad, PadState, row
 from foleyd_live.properties import PADS, Value
@@ -163,6 +164,39 @@ class Pads:
         the pad is then as it was.
         """
         await self._change(pad, Entry(source, sent), how, launch, instead=instead)
+
+    def sketch(
+        self, pad: int, of: int, rate: int, name: str, launch: Launch | None = None
+    ) -> tuple[Clip, Growing] | None:
+        """Let presses of a pad play a sound that is still being made (`of` samples at `rate` Hz, mono), until
+        a clip is loaded; what sounds plays on. The history knows nothing of it.
+
+        None for a pad that loops or follows the tempo, which needs the whole sound. Raises Busy where all
+        clips are kept.
+        """
+        one = self._pads[pad]
+        if one.needs_whole:
+            return None
+        growing = Growing(of, rate, self._clips.rate)
+        clip = self._clips.grow(growing.samples, name)
+        one.place(clip, "loop", launch)
+        self._tell_clip(one)
+        return clip, growing
+
+    async def withdraw(self, pad: int, clip: Clip) -> None:
+        """Give the pad back what it had before the sketch `clip`, if it still has that. Raises as
+        :meth:`load` does."""
+        one = self._pads[pad]
+        if one.clip is not clip:
+            return
+        entry = one.history.now
+        if entry is None:
+            one.empty()
+        else:
+            former = await self._ready(entry, one.stretch(entry))
+            if one.clip is clip:
+                one.place(former, "loop")
+        self._tell_clip(one)
 
     async def undo(self, pad: int) -> None:
         """The clip that the pad had before. Raises BadRequest where it had none, else as :meth:`load`."""

@@ -24,6 +24,7 @@ export class Recipe {
     this.seed = make("input", { type: "number", min: "0", step: "1", placeholder: "random", title: row("seed").help });
     this.count = make("select", {}, ...Array.from({ length: MOST_COUNT }, (_, at) => make("option", { value: String(at + 1) }, String(at + 1))));
     this.draft = make("select", { title: `Hear a version of ${DRAFT_STEPS} steps until the sound is there` }, ...["no", "yes"].map((value) => make("option", { value }, value)));
+    this.early = make("select", { title: "Presses play the sound while it is still being made, a little softer" }, ...["no", "yes"].map((value) => make("option", { value }, value)));
     const length = make("div.field", {}, make("span", {}, "Length"), make("div.pair", {}, this.lengthUnit, this.length));
     const more = fields.filter((field) => !FIRST.has(field.name));
     this.element = make(
@@ -34,7 +35,7 @@ export class Recipe {
         "details",
         {},
         make("summary", {}, "More of the recipe"),
-        labelled("Draft first", this.draft),
+        make("div.two", {}, labelled("Draft first", this.draft), labelled("Hear it early", this.early)),
         ...more.filter((field) => field.kind === "text").map((field) => this.field(field)),
         make("div.two", {}, ...more.filter((field) => field.kind !== "text").map((field) => this.field(field))),
       ),
@@ -63,6 +64,7 @@ export class Recipe {
     const pairs = {};
     if (Number(this.count.value) > 1) pairs.count = Number(this.count.value);
     if (this.draft.value === "yes") pairs.draft = DRAFT_STEPS;
+    if (this.early.value === "yes") pairs.early = 1;
     if (this.lengthUnit.value !== "auto") pairs[this.lengthUnit.value] = numberOf(this.length, "The length");
     if (this.seed.value || this.seed.validity.badInput) pairs.seed = numberOf(this.seed, "The seed");
     for (const row of this.fields) {

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from foleyd.engines.base import Take
+from foleyd.engines.mel import LogMel
 from foleyd.training import listener, soundfont
 from foleyd.training.clips import ClipIndex, Source, level
 from foleyd.training.judge import FRAMES, Judge
-from foleyd.training.mel import LogMel
 
 PRESETS = {
     "flute": (0, 73),

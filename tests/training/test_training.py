@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from foleyd.engines.base import load
+from foleyd.engines.mel import LogMel, filters
 from foleyd.engines.vocoder import FrameVocoder, VocoderConfig
 from foleyd.errors import ModelBroken
 from foleyd.recipe import make, resolve
 from foleyd.training import autoencoder, clips, denoiser, procedural, starter, text
-from foleyd.training.mel import LogMel, filters
 from foleyd.training.progress import Run, learning_rate
 from foleyd.training.vocoder import SpectralLoss
 

@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from foleyd.training.mel import LogMel
+from foleyd.engines.mel import LogMel
 from foleyd.training.progress import Run, learning_rate
 
 Autoencoder = Any

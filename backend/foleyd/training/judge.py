@@ -16,11 +16,11 @@ import numpy.typing as npt
 import torch
 
 from foleyd.engines.base import Engine
+from foleyd.engines.mel import LogMel
 from foleyd.recipe import make, resolve
 from foleyd.training import listener
 from foleyd.training.clips import RATE, ClipIndex, level
 from foleyd.training.listener import QUIET
-from foleyd.training.mel import LogMel
 from foleyd.training.sheet import Pair, draw
 from foleyd.training.soundfont import DRUM_BANK
 

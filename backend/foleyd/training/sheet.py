@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from foleyd.training.mel import FLOOR, HOP, RATE
+from foleyd.engines.front_end import HOP, RATE
+from foleyd.engines.mel import FLOOR
 
 COLUMNS = 4
 """Pairs in a row."""

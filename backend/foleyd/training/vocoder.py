@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from foleyd.engines.front_end import HOP
+from foleyd.engines.mel import LogMel
 from foleyd.engines.vocoder import FrameVocoder
 from foleyd.training.autoencoder import Autoencoder
-from foleyd.training.mel import HOP, LogMel
 from foleyd.training.progress import Run, learning_rate
 
 FRAMES = 96

@@ -2,7 +2,9 @@
 
 16 kHz, Hann window of 1024, hop 160, 64 Slaney-normalised mel bands from 0 to 8 kHz, natural logarithm with a
 floor of 1e-5, reflection-padded so that `n` samples give exactly `n / 160` frames (the front end of HiFi-GAN,
-Kong et al. 2020, with AudioLDM's sizes, Liu et al. 2023).
+Kong et al. 2020, with AudioLDM's sizes, Liu et al. 2023). HiFi-GAN's frames stand in the middle of their hop,
+those that the published AudioLDM checkpoints were trained on (TacotronSTFT in AudioLDM's own code) at its
+beginning, half a hop earlier.
 """
 
 from __future__ import annotations
@@ -12,10 +14,8 @@ import math
 import torch
 from torch import Tensor
 
-HOP = 160
-WINDOW = 1024
-BANDS = 64
-RATE = 16_000
+from foleyd.engines.front_end import BANDS, HOP, RATE, WINDOW
+
 FLOOR = math.log(1e-5)
 
 
@@ -41,16 +41,20 @@ def filters(bands: int = BANDS, window: int = WINDOW, rate: int = RATE) -> Tenso
 
 
 class LogMel(torch.nn.Module):
-    """Waveform `[batch, n]` → log-mel `[batch, n // 160, 64]`."""
+    """Waveform `[batch, n]` → log-mel `[batch, n // 160, 64]`; `n` is at least 640.
 
-    def __init__(self) -> None:
+    `centred`: frame k stands around sample 160 k, as in AudioLDM's own front end, instead of 160 k + 80.
+    """
+
+    def __init__(self, *, centred: bool = False) -> None:
         super().__init__()
+        self.centred = centred
         self.register_buffer("filters", filters())
         self.register_buffer("window", torch.hann_window(WINDOW))
 
     def forward(self, waveform: Tensor) -> Tensor:
-        edge = (WINDOW - HOP) // 2
-        padded = torch.nn.functional.pad(waveform.float(), (edge, edge), mode="reflect")
+        before = (WINDOW if self.centred else WINDOW - HOP) // 2
+        padded = torch.nn.functional.pad(waveform.float(), (before, WINDOW - HOP - before), mode="reflect")
         spectrum = torch.stft(padded, WINDOW, HOP, window=self.window, center=False, return_complex=True)  # type: ignore[arg-type]
         magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
         mel: Tensor = self.filters @ magnitude  # type: ignore[operator]

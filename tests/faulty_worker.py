@@ -9,14 +9,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from foleyd.daemon import worker
 from foleyd.daemon.frames import Load
-from foleyd.engines.base import LoadStep, Piece, Step, Take
+from foleyd.engines.base import NO_SOURCES, LoadStep, Piece, SourceSound, Step, Take
 from foleyd.errors import Cancelled, ModelBroken, RenderFailed
 from foleyd.recipe import Recipe, take_id
 
@@ -69,6 +69,7 @@ class FaultyEngine:
         cancelled: Callable[[], bool],
         check_silence: bool = True,
         threads: int | None = None,
+        sources: Mapping[str, SourceSound] = NO_SOURCES,
     ) -> list[Take]:
         self._renders += 1
         for step in range(1, (recipes[0].steps or 4) + 1):

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from faulty_worker import FaultyEngine
 from foleyd.daemon import worker
 from foleyd.daemon.frames import Load
-from foleyd.engines.base import LoadStep, Piece, Step, Take
+from foleyd.engines.base import NO_SOURCES, LoadStep, Piece, SourceSound, Step, Take
 from foleyd.errors import Cancelled, RenderFailed
 from foleyd.recipe import Recipe
 
@@ -58,6 +58,7 @@ class GatedEngine(FaultyEngine):
         cancelled: Callable[[], bool],
         check_silence: bool = True,
         threads: int | None = None,
+        sources: Mapping[str, SourceSound] = NO_SOURCES,
     ) -> list[Take]:
         def listed(step: Step) -> None:
             self._list(recipes[0].prompt, step.step)

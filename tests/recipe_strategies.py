@@ -6,7 +6,7 @@ import struct
 
 from hypothesis import strategies as st
 
-from foleyd.fields import FIELDS, Field
+from foleyd.fields import BOUND_FIELDS, FIELDS, OPERATIONS, OWN_FIELDS, Field
 from foleyd.recipe import Recipe, make
 from foleyd.values import normalise
 
@@ -53,6 +53,9 @@ def value_of(field: Field) -> st.SearchStrategy[object]:
     return found | st.none() if field.default is None else found
 
 
+SHA256 = st.integers(0, 2**256 - 1).map(lambda number: f"{number:064x}")
+
+
 def _fits(values: dict[str, object]) -> bool:
     """Whether the values agree with each other."""
     start, stop = (values.get(name, FIELDS[name].default) for name in ("guidance_from", "guidance_to"))
@@ -62,6 +65,15 @@ def _fits(values: dict[str, object]) -> bool:
 
 
 def any_recipe() -> st.SearchStrategy[Recipe]:
-    optional = {name: value_of(field) for name, field in FIELDS.items() if name != "prompt"}
-    values = st.fixed_dictionaries({"prompt": PLAIN}, optional=optional).filter(_fits)
-    return values.map(lambda values: make(**values))
+    return st.sampled_from(tuple(OPERATIONS)).flatmap(_of_operation)
+
+
+def _of_operation(operation: str) -> st.SearchStrategy[Recipe]:
+    foreign = set(BOUND_FIELDS) - OWN_FIELDS.get(operation, {}).keys()
+    left_out = {"prompt", "operation", "sources", *foreign}
+    optional = {name: value_of(field) for name, field in FIELDS.items() if name not in left_out}
+    sources = [
+        st.fixed_dictionaries({"role": st.just(role), "sha256": SHA256}) for role in OPERATIONS[operation]
+    ]
+    needed = {"prompt": PLAIN, "operation": st.just(operation), "sources": st.tuples(*sources)}
+    return st.fixed_dictionaries(needed, optional=optional).filter(_fits).map(lambda values: make(**values))

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foleyd.fields import FIELDS, OPERATIONS, Field
+from foleyd.fields import FIELDS, OPERATIONS, OWN_FIELDS, Field
 from foleyd.recipe import (
     Recipe,
     clip_id,
@@ -191,6 +191,7 @@ ANOTHER: dict[str, object] = {
     "model": "other",
     "revision": "0123abce",
     "sources": [{"role": "from", "sha256": "1" * 64}],
+    "strength": 0.25,
     "trim": False,
     "fade_in": 0.6,
     "fade_out": 10.1,
@@ -208,7 +209,8 @@ def test_every_field_is_tried_below() -> None:
 
 @pytest.mark.parametrize("name", [name for name in ANOTHER if name not in ("operation", "sources")])
 def test_a_field_moves_the_ids_of_its_part_only(name: str) -> None:
-    before, after = make(**FILLED), make(**{**FILLED, name: ANOTHER[name]})
+    base = {**FILLED, **_home(name)}
+    before, after = make(**base), make(**{**base, name: ANOTHER[name]})
     assert recipe_id(before) != recipe_id(after)
     generates = FIELDS[name].part == "generating"
     assert (sound_id(before) != sound_id(after)) == generates
@@ -217,14 +219,23 @@ def test_a_field_moves_the_ids_of_its_part_only(name: str) -> None:
     assert (clip_id(take, before) != clip_id(take, after)) == (not generates)
 
 
+def _home(name: str) -> dict[str, object]:
+    """An operation that has the field, where it is not a field of all."""
+    for operation, own in OWN_FIELDS.items():
+        if name in own:
+            sources = [{"role": role, "sha256": "1" * 64} for role in OPERATIONS[operation]]
+            return {"operation": operation, "sources": sources}
+    return {}
+
+
 def test_operation_and_sources_move_the_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     row = FIELDS["operation"]
-    monkeypatch.setitem(OPERATIONS, "vary", ("from",))
-    monkeypatch.setitem(FIELDS, "operation", msgspec.structs.replace(row, choices=(*row.choices, "vary")))
+    monkeypatch.setitem(OPERATIONS, "shuffle", ("from",))
+    monkeypatch.setitem(FIELDS, "operation", msgspec.structs.replace(row, choices=(*row.choices, "shuffle")))
     ids = {
         sound_id(make(**FILLED)),
         *(
-            sound_id(make(**FILLED, operation="vary", sources=[{"role": "from", "sha256": digit * 64}]))
+            sound_id(make(**FILLED, operation="shuffle", sources=[{"role": "from", "sha256": digit * 64}]))
             for digit in "12"
         ),
     }

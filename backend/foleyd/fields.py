@@ -70,8 +70,18 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     sha256: str
 
 
-OPERATIONS: Mapping[str, tuple[str, ...]] = {"text": ()}
+OPERATIONS: Mapping[str, tuple[str, ...]] = {"text": (), "restyle": ("source",)}
 """The operations that a recipe may name, each with the roles of the sources that it needs, in their order."""
+
+OWN_FIELDS: Mapping[str, Mapping[str, object]] = {"restyle": {"strength": 0.5}}
+"""The fields that belong to some operations alone, by operation, with their values where a recipe gives none.
+Any other operation refuses them."""
+
+BOUND_FIELDS: tuple[str, ...] = tuple(dict.fromkeys(name for own in OWN_FIELDS.values() for name in own))
+"""Every field that belongs to some operations alone."""
+
+ROLES: frozenset[str] = frozenset(role for roles in OPERATIONS.values() for role in roles)
+"""Every role that a source may have."""
 
 _ROWS: tuple[Field, ...] = (
     Field(
@@ -80,7 +90,9 @@ _ROWS: tuple[Field, ...] = (
         kind="choice",
         choices=tuple(OPERATIONS),
         default="text",
-        help="What is done: 'text' makes a sound from words alone.",
+        flag="--operation",
+        help="What is done: 'text' makes a sound from words alone; 'restyle' makes a source sound like the "
+        "words.",
     ),
     Field(
         name="prompt",
@@ -236,6 +248,19 @@ _ROWS: tuple[Field, ...] = (
         default=(),
         optional=True,
         help="The sounds that the operation starts from, by role and content hash.",
+    ),
+    Field(
+        name="strength",
+        part="generating",
+        kind="number",
+        low=0.0,
+        high=1.0,
+        grid=0.001,
+        default=None,
+        optional=True,
+        flag="--strength",
+        help="Of 'restyle': how far to go from the source (0) to what the words alone give (1), in as many "
+        "stages as there are steps; 0.5 when absent.",
     ),
     Field(
         name="trim",

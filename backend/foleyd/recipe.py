@@ -21,6 +21,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
@@ -28,7 +29,18 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from foleyd.errors import BadRequest
-from foleyd.fields import FIELDS, OPERATIONS, SCHEDULERS, SEED_LIMIT, Field, Part, Source
+from foleyd.fields import (
+    BOUND_FIELDS,
+    FIELDS,
+    OPERATIONS,
+    OWN_FIELDS,
+    ROLES,
+    SCHEDULERS,
+    SEED_LIMIT,
+    Field,
+    Part,
+    Source,
+)
 from foleyd.values import check, read_text
 
 __all__ = [
@@ -36,6 +48,8 @@ __all__ = [
     "FIELDS",
     "FORMAT",
     "OPERATIONS",
+    "OWN_FIELDS",
+    "ROLES",
     "SCHEDULERS",
     "SEED_LIMIT",
     "Defaults",
@@ -53,6 +67,7 @@ __all__ = [
     "recipe_id",
     "resolve",
     "sound_id",
+    "steps_taken",
     "take_id",
     "to_json",
 ]
@@ -91,6 +106,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     model: str = "starter"
     revision: str = ""
     sources: tuple[Source, ...] = ()
+    strength: float | None = None
 
     trim: bool = True
     fade_in: float = 0.5
@@ -114,6 +130,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise BadRequest(
                 f"sources are {_listing(given)}: operation '{self.operation}' takes {_listing(needed)}."
             )
+        self._check_own_fields()
+
+    def _check_own_fields(self) -> None:
+        """Refuse what belongs to other operations, and fill in what this one needs and was not given."""
+        mine = OWN_FIELDS.get(self.operation, {})
+        for name in BOUND_FIELDS:
+            if name in mine and getattr(self, name) is None:
+                msgspec.structs.force_setattr(self, name, mine[name])
+            elif name not in mine and getattr(self, name) is not None:
+                owners = " and ".join(f"'{one}'" for one, fields in OWN_FIELDS.items() if name in fields)
+                raise BadRequest(f"{name} is given: it belongs to {owners}, not to '{self.operation}'.")
 
 
 class Defaults(Protocol):
@@ -201,6 +228,12 @@ def resolve(recipe: Recipe, defaults: Defaults, *, draw: Callable[[int], int] = 
         "revision": recipe.revision or defaults.revision,
     }
     return change(recipe, **filled)
+
+
+def steps_taken(recipe: Recipe) -> int:
+    """Of a resolved recipe's steps, how many are computed: 'restyle' leaves out those before its strength."""
+    steps = recipe.steps or 0
+    return steps if recipe.strength is None else math.ceil(round(recipe.strength * steps, 6))
 
 
 def is_resolved(recipe: Recipe) -> bool:

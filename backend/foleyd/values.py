@@ -172,7 +172,8 @@ def _choice(field: Field, value: object) -> str:
     return value.strip().lower()
 
 
-def _sources(field: Field, value: object) -> tuple[Source, ...]:
+def sources(field: Field, value: object) -> tuple[Source, ...]:
+    """The sources that a list names. Raises BadRequest as :func:`check` does."""
     if not isinstance(value, (list, tuple)):
         raise _refusal(field, value)
     return tuple(_source(field, item) for item in value)
@@ -197,5 +198,5 @@ _CHECKS: Mapping[Kind, Callable[[Field, object], object]] = {
     "integer": _integer,
     "switch": _switch,
     "choice": _choice,
-    "sources": _sources,
+    "sources": sources,
 }

@@ -51,6 +51,7 @@ def sample(
     sources: Sequence[torch.Generator],
     steps: int,
     *,
+    begin: int = 0,
     hooks: Sequence[Hook] = (),
     progress: Callable[[int, int], None] = _ignore,
     cancelled: Callable[[], bool] = _never,
@@ -61,10 +62,13 @@ def sample(
     clip for methods that draw more noise. `progress(step, steps)` is called once after each step, from 1 to
     `steps`; `cancelled()` is looked at before every evaluation of the network (Heun has two a step) and
     raises `Cancelled`.
+
+    `begin`: how many of the scheduler's steps are left out at the noisy end; `noise` then holds latents that
+    are noisy already (`foleyd.diffusion.noisy`), and `steps` counts those that are left.
     """
-    latents: torch.Tensor = noise * scheduler.init_noise_sigma
+    latents: torch.Tensor = noise if begin else noise * scheduler.init_noise_sigma
     extra = _step_arguments(scheduler, sources)
-    timesteps = scheduler.timesteps
+    timesteps = scheduler.timesteps[begin * scheduler.order :]
     done = 0
     for index, timestep in enumerate(timesteps):
         if cancelled():

@@ -7,7 +7,7 @@ steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,20 @@ from torch import nn
 from foleyd.diffusion import noise, schedulers
 from foleyd.diffusion.guidance import Guidance, Guided
 from foleyd.diffusion.loop import Hook, sample
-from foleyd.engines import checkpoint, sounding, soundness, weights
-from foleyd.engines.base import Capabilities, Piece, Step, Take, never, no_progress, unheard
+from foleyd.engines import checkpoint, operations, sounding, soundness, weights
+from foleyd.engines.base import (
+    NO_SOURCES,
+    Capabilities,
+    Piece,
+    SourceSound,
+    Step,
+    Take,
+    never,
+    no_progress,
+    unheard,
+)
 from foleyd.engines.checkpoint import Checkpoint
+from foleyd.engines.encoder import Ear, Encoder
 from foleyd.engines.prompts import Prompts, TextTower
 from foleyd.errors import BadRequest, Cancelled, RenderFailed
 from foleyd.recipe import Recipe, is_resolved, take_id
@@ -38,6 +49,7 @@ SHARED = (
     "guidance_to",
     "guidance_rescale",
     "scheduler",
+    "strength",
 )
 """What the recipes of one batch must have in common, besides the bucket."""
 
@@ -99,6 +111,7 @@ class AudioLDM:
         self._about = about
         self._networks: Networks | None = networks
         self._runtime = runtime
+        self._ear: Ear | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -140,14 +153,15 @@ class AudioLDM:
         cancelled: Callable[[], bool] = never,
         check_silence: bool = True,
         threads: int | None = None,
+        sources: Mapping[str, SourceSound] = NO_SOURCES,
         hooks: Sequence[Hook] = (),
     ) -> list[Take]:
         """See `Engine.render`. `hooks` are called after every step (`foleyd.diffusion.loop`)."""
-        self._check(recipes)
+        self._check(recipes, sources)
         seeds = [recipe.seed for recipe in recipes if recipe.seed is not None]
         try:
             with torch.inference_mode(), self._runtime.limit(threads):
-                latents = self._diffuse(recipes, seeds, progress, cancelled, hooks)
+                latents = self._diffuse(recipes, seeds, sources, progress, cancelled, hooks)
                 takes = []
                 for index, recipe in enumerate(recipes):
                     samples = self._sound(latents[index : index + 1], recipe, index, heard, cancelled)
@@ -166,10 +180,10 @@ class AudioLDM:
 
     def unload(self) -> None:
         """Drop every network and give the memory back; rendering after this raises RuntimeError."""
-        self._networks = None
+        self._networks = self._ear = None
         self._runtime.release()
 
-    def _check(self, recipes: Sequence[Recipe]) -> None:
+    def _check(self, recipes: Sequence[Recipe], sources: Mapping[str, SourceSound]) -> None:
         if not recipes:
             raise BadRequest("there is no recipe to render: give at least one.")
         first, can = recipes[0], self.capabilities
@@ -191,6 +205,11 @@ class AudioLDM:
                 raise BadRequest(
                     f"scheduler is {recipe.scheduler!r}: this model takes {', '.join(can.schedulers)}."
                 )
+            missing = [source for source in recipe.sources if source.sha256 not in sources]
+            if missing:
+                raise BadRequest(
+                    f"the recipe's {missing[0].role} did not come with it: import it into the library first."
+                )
             different = [name for name in SHARED if getattr(recipe, name) != getattr(first, name)]
             if self.bucket(recipe) != self.bucket(first):
                 different.append("seconds")
@@ -203,6 +222,7 @@ class AudioLDM:
         self,
         recipes: Sequence[Recipe],
         seeds: Sequence[int],
+        sources: Mapping[str, SourceSound],
         progress: Callable[[Step], None],
         cancelled: Callable[[], bool],
         hooks: Sequence[Hook],
@@ -210,7 +230,10 @@ class AudioLDM:
         first, shape, device = recipes[0], self._about.geometry, self._runtime.device
         # _check has seen to it that these are filled
         steps, scale, name = first.steps or 1, first.guidance or 1.0, first.scheduler or ""
-        sources = noise.generators(seeds)
+        scheduler = schedulers.make(name, self._about.scheduler, steps, device)
+        drawing = noise.generators(seeds)
+        drawn = noise.normal((shape.channels, self._about.frames(first), shape.bins), drawing, device)
+        start = operations.start(operations.Bench(scheduler, steps, drawn, sources, self._listen), recipes)
         prompts = self.networks.prompts
         latents = sample(
             Guided(
@@ -219,16 +242,27 @@ class AudioLDM:
                 prompts.embed([recipe.negative for recipe in recipes]),
                 Guidance(scale, first.guidance_from, first.guidance_to, first.guidance_rescale),
             ),
-            schedulers.make(name, self._about.scheduler, steps, device),
-            noise.normal((shape.channels, self._about.frames(first), shape.bins), sources, device),
-            sources,
-            steps,
-            hooks=hooks,
+            scheduler,
+            start.latents,
+            drawing,
+            steps - start.begin,
+            begin=start.begin,
+            hooks=(*start.hooks, *hooks),
             progress=lambda step, steps: progress(Step(step, steps)),
             cancelled=cancelled,
         )
         soundness.check_finite(latents, "latents", seeds)
         return latents
+
+    def _listen(self) -> Ear:
+        """The ear for sources: the VAE's encoder is loaded when the first source comes."""
+        if self._ear is None:
+            front = self._about.front_end
+            assert front is not None, "capabilities name no operation with sources then"
+            with weights.loading(self._about.folder):
+                encode = self._runtime.place(encoder_part(self._about))
+            self._ear = Ear(encode, self._about.geometry, front, self._runtime.device)
+        return self._ear
 
     def _sound(
         self,
@@ -338,6 +372,15 @@ def parts(about: Checkpoint) -> list[Part]:
         own,
         *([fast] if fast is not None else []),
     ]
+
+
+def encoder_part(about: Checkpoint) -> Part:
+    """The VAE's encoder, which no render from words alone needs; every runtime runs it in torch."""
+    return Part(
+        "vae_encoder",
+        lambda: Encoder(weights.diffuser(AutoencoderKL, about.folder / "vae")),
+        precision="float32",
+    )
 
 
 def _drawn(*shape: int) -> torch.Tensor:

@@ -10,6 +10,7 @@ import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, cast
 
 import msgspec
@@ -84,12 +85,23 @@ class Piece(NamedTuple):
     samples: NDArray[np.float32]
 
 
+class SourceSound(NamedTuple):
+    """A sound that a recipe starts from: `samples` float32 `[channels, n]`, finite, at `rate` Hz."""
+
+    samples: NDArray[np.float32]
+    rate: int
+
+
 class LoadStep(NamedTuple):
     """Progress of a load: it begins with `part`, and `done` of `of` parts are loaded."""
 
     part: str
     done: int
     of: int
+
+
+NO_SOURCES: Mapping[str, SourceSound] = MappingProxyType({})
+"""For recipes that start from words alone."""
 
 
 def no_progress(step: Step | LoadStep) -> None:
@@ -136,15 +148,17 @@ class Engine(Protocol):
         cancelled: Callable[[], bool] = never,
         check_silence: bool = True,
         threads: int | None = None,
+        sources: Mapping[str, SourceSound] = NO_SOURCES,
     ) -> list[Take]:
         """One take a recipe, in order, generated together.
 
-        The recipes are resolved (no field left to the model) and differ in prompt, negative prompt and seed
-        only, as far as the model sees them. `progress` is called after every step, `heard` with
-        every piece of a take once it exists, `cancelled` looked at before every evaluation of the network and
-        every piece. Raises `BadRequest` for what the model cannot do, `Cancelled`,
-        and `RenderFailed` with its reason for output that is not a sound; with `check_silence=False` silence
-        passes. `threads`: CPU threads for this render alone; the takes say how many it were.
+        The recipes are resolved (no field left to the model) and differ in prompt, negative prompt, seed and
+        sources only, as far as the model sees them. `sources` has every source that they name, by its hash.
+        `progress` is called after every step, `heard` with every piece of a take once it exists, `cancelled`
+        looked at before every evaluation of the network and every piece. Raises `BadRequest` for what the
+        model cannot do, `Cancelled`, and `RenderFailed` with its reason for output that is not a sound; with
+        `check_silence=False` silence passes. `threads`: CPU threads for this render alone; the takes say how
+        many it were.
         """
 
     def unload(self) -> None:

@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from foleyd.diffusion.schedulers import PREDICTIONS, fitting
+from foleyd.engines import front_end
 from foleyd.engines.base import Capabilities
 from foleyd.engines.folder import DESCRIPTION, check_index, choose, names_in, read_description
 from foleyd.errors import BadRequest, ModelBroken
-from foleyd.recipe import Recipe
+from foleyd.recipe import OPERATIONS, Recipe
 
 AUDIO_TOWER = "audio_encoder"
 HIFI_GAN = "SpeechT5HifiGan"
@@ -157,6 +158,11 @@ class Checkpoint(msgspec.Struct, frozen=True):
     reach: int | None
     embedding: int
 
+    @property
+    def front_end(self) -> front_end.FrontEnd | None:
+        """How it hears sources, None where it cannot."""
+        return _front_end(self.geometry, self.vocoder)
+
     def seconds(self, recipe: Recipe) -> float:
         """How much is generated for the recipe, at least. Raises `BadRequest` for a length the model does not
         do.
@@ -216,13 +222,15 @@ def read(folder: Path, revision: str = "") -> Checkpoint:
             f"UNet takes {unet.projection_class_embeddings_input_dim}."
         )
     schedulers = _schedulers(folder, scheduler, settings)
+    geometry = _geometry(folder, unet, vae, vocoder)
+    hears = _front_end(geometry, vocoder.kind) is not None
     return Checkpoint(
         folder=folder,
-        geometry=_geometry(folder, unet, vae, vocoder),
+        geometry=geometry,
         settings=settings,
         capabilities=Capabilities(
             family="audioldm",
-            operations=("text",),
+            operations=tuple(name for name, sources in OPERATIONS.items() if hears or not sources),
             rate=vocoder.sampling_rate,
             channels=1,
             seconds=settings.seconds,
@@ -273,6 +281,11 @@ def _reach(folder: Path, vocoder: _Vocoder) -> int | None:
             f"{folder.name} contradicts itself: its vocoder's lists of kernels, rates and dilations have "
             "different lengths."
         ) from error
+
+
+def _front_end(geometry: Geometry, vocoder: str) -> front_end.FrontEnd | None:
+    bands = geometry.bins * geometry.vae_factor
+    return front_end.find(vocoder, geometry.rate, geometry.hop, bands)
 
 
 def _schedulers(folder: Path, config: dict[str, Any], settings: Settings) -> tuple[str, ...]:

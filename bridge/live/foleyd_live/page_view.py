@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 import foleyd
-from foleyd.fields import FIELDS, Field
+from foleyd.fields import BOUND_FIELDS, FIELDS, Field
 from foleyd.messages import JobInfo
 from foleyd_live.actions import ACTIONS
 from foleyd_live.clips import Clip
@@ -24,7 +24,7 @@ Place = tuple[str, int | None, Value]
 
 UNSHOWN = frozenset({"clock/beat", "pad/playing"})
 """What the page knows sooner from :class:`Live`."""
-_NO_FIELDS = frozenset({"operation", "prompt", "sources", "revision", "rate"})
+_NO_FIELDS = frozenset({"operation", "prompt", "sources", "revision", "rate", *BOUND_FIELDS})
 
 
 class Told(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):

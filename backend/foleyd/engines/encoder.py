@@ -1,0 +1,78 @@
+"""From a source to latents: the front end and the VAE's encoder of an AudioLDM checkpoint.
+
+The sound is brought to the level that the checkpoint was trained at, for what a network makes of a sound far
+above or below it is another sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from foleyd.engines import mel
+from foleyd.engines.base import SourceSound
+from foleyd.engines.checkpoint import Geometry
+from foleyd.engines.front_end import FrontEnd
+
+
+class Encoder(nn.Module):
+    """The VAE's encoder as a plain network: log-mel `[n, frames, bins]` to latents `[n, c, t, f]` at the mean
+    of their distribution, scaled as diffusion works on them; float32 outside.
+    """
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.encoder, self.quant_conv = vae.encoder, vae.quant_conv
+        self.scale = float(vae.config.scaling_factor)
+
+    def forward(self, log_mel: torch.Tensor) -> torch.Tensor:
+        """Encode; no noise is drawn, so that a sound has one set of latents."""
+        kind = next(self.encoder.parameters()).dtype
+        moments = self.encoder(log_mel.unsqueeze(1).to(kind))
+        if self.quant_conv is not None:
+            moments = self.quant_conv(moments)
+        mean: torch.Tensor = moments.chunk(2, dim=1)[0]
+        return self.scale * mean.float()
+
+
+class Heard(NamedTuple):
+    """A source as the model hears it: `latents` `[1, c, t, f]`, and the `gain` that brought it to the level
+    of the model's own sounds."""
+
+    latents: torch.Tensor
+    gain: float
+
+
+class Ear:
+    """Hears sources: `encode` is a placed `Encoder`."""
+
+    def __init__(
+        self, encode: Callable[..., Any], geometry: Geometry, front: FrontEnd, device: torch.device
+    ) -> None:
+        self._encode, self._geometry, self._front, self._device = encode, geometry, front, device
+        self._log_mel = mel.LogMel(centred=front.centred)
+
+    def hear(self, source: SourceSound, frames: int, *, first_s: float = 0.0) -> Heard:
+        """`frames` latent frames of the source from second `first_s` on; silence follows its end."""
+        samples = self.samples(source, self._geometry.samples(frames), first_s)
+        peak = float(np.abs(samples).max())
+        gain = self._front.peak / peak if peak > 0 else 1.0
+        log_mel = self._log_mel(torch.from_numpy(samples * np.float32(gain)).unsqueeze(0))
+        return Heard(self._encode(log_mel.to(self._device)), gain)
+
+    def samples(self, source: SourceSound, count: int, first_s: float = 0.0) -> NDArray[np.float32]:
+        """`count` samples of the source from second `first_s` on, mixed to mono at the model's rate."""
+        rate = self._geometry.rate
+        mono = source.samples.mean(axis=0, dtype=np.float64)
+        if source.rate != rate:
+            mono = soxr.resample(mono, source.rate, rate, "VHQ")
+        first = round(first_s * rate)
+        cut = mono[first : first + count]
+        whole = np.pad(cut, (0, count - len(cut))).astype(np.float32)
+        return np.ascontiguousarray(whole)

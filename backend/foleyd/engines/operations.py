@@ -1,0 +1,61 @@
+"""What each operation does around the sampling loop: where it starts, and what it does at the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from foleyd.diffusion import noisy
+from foleyd.diffusion.loop import Hook
+from foleyd.engines.base import SourceSound
+from foleyd.engines.encoder import Ear
+from foleyd.recipe import Recipe, steps_taken
+
+
+class Start(NamedTuple):
+    """Where sampling starts: `latents` `[n, c, t, f]` that are as noisy as step `begin` wants them, and what
+    is done at the steps."""
+
+    latents: torch.Tensor
+    begin: int = 0
+    hooks: tuple[Hook, ...] = ()
+
+
+class Bench(NamedTuple):
+    """What an operation works with: the `scheduler` of this render, fresh, and its `steps`; the `noise` of
+    the seeds `[n, c, t, f]`; the `sources` by hash; and how to get the ear that hears them."""
+
+    scheduler: Any
+    steps: int
+    noise: torch.Tensor
+    sources: Mapping[str, SourceSound]
+    ear: Callable[[], Ear]
+
+
+def start(bench: Bench, recipes: Sequence[Recipe]) -> Start:
+    """Where the sampling of a batch starts; its recipes have one operation and the same fields of it."""
+    return _STARTS[recipes[0].operation](bench, recipes)
+
+
+def _text(bench: Bench, recipes: Sequence[Recipe]) -> Start:
+    return Start(bench.noise)
+
+
+def _restyle(bench: Bench, recipes: Sequence[Recipe]) -> Start:
+    begin = bench.steps - steps_taken(recipes[0])
+    if begin == 0:
+        return Start(bench.noise)
+    return Start(
+        noisy.at_step(bench.scheduler, _heard(bench, recipes), bench.noise, begin, bench.steps), begin
+    )
+
+
+def _heard(bench: Bench, recipes: Sequence[Recipe]) -> torch.Tensor:
+    """The latents of each recipe's source, `[n, c, t, f]`."""
+    ear, frames = bench.ear(), bench.noise.shape[2]
+    return torch.cat([ear.hear(bench.sources[one.sources[0].sha256], frames).latents for one in recipes])
+
+
+_STARTS: Mapping[str, Callable[[Bench, Sequence[Recipe]], Start]] = {"text": _text, "restyle": _restyle}

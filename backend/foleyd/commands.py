@@ -77,7 +77,8 @@ _ROWS: tuple[Command, ...] = (
                 '/done "/foleyd/render" id clipID path seconds',
                 '/fail "/foleyd/render" message id code',
             ),
-            about="Pairs: fields of a recipe and of render_request, client, reply_port. One /done a clip.",
+            about="Pairs: fields of a recipe and of render_request, client, reply_port; as 'source' a clip's "
+            "id, or the path of a file in the library or the daemon's --osc-sources. One /done a clip.",
         ),
     ),
     Command(

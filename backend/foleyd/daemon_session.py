@@ -49,7 +49,7 @@ class DaemonSession(Session):
         if request.model.source == "folder" or not check_silence:
             return super()._render(request, check_silence)
         fields = msgspec.json.decode(recipe.to_json(request.recipe))
-        self._handle = self._client.render(deliver="take", **fields)
+        self._handle = self._client.render(deliver="take", source=self._brought(request), **fields)
         try:
             self.check_interrupt()  # it may have come before there was a job to cancel
             result = self._handle.result(progress=self._progress)
@@ -65,6 +65,18 @@ class DaemonSession(Session):
         if self._precision not in (None, about.precision) or self._runtime not in (None, about.runtime):
             return super()._render(request, check_silence)
         return Take(identity=about, samples=result.audio[0].samples[0])
+
+    def _brought(self, request: Request) -> dict[str, tuple[bytes, int, int]]:
+        """The samples of the recipe's sources that are here; the daemon may have the others."""
+        from foleyd.audio.export import read_clip
+
+        brought = {}
+        for one in request.recipe.sources:
+            kept = self.sources.find(one.sha256)
+            if kept is not None:
+                samples, rate = read_clip(kept.path)
+                brought[one.role] = samples.tobytes(), kept.channels, rate
+        return brought
 
     def _progress(self, event: JobEvent) -> None:
         if event.state == "running" and event.step:

@@ -58,6 +58,24 @@ class InfoReply(Message, frozen=True, kw_only=True):
     lease_s: Annotated[float, Meta(description="How long the lease lasts from now, in seconds.")]
 
 
+class BufferInfo(Message, frozen=True, kw_only=True):
+    """What a raw buffer behind a message holds, in the buffers' order."""
+
+    kind: Annotated[
+        Literal["clip", "take", "source", "chunk"],
+        Meta(description="'chunk': a part of a sound in progress."),
+    ]
+    length: Annotated[int, Meta(ge=0, description="Bytes.")]
+    sha256: Annotated[str, Meta(description="Lower-case hex; the signature leaves buffers out.")]
+    id: Annotated[str, Meta(description="clip_id or take_id; for a source, its role or file name.")] = ""
+    format: Annotated[
+        str, Meta(description="'<f4': float32, little-endian, channel after channel; 'file': an audio file.")
+    ] = "<f4"
+    channels: int = 1
+    frames: int = 0
+    rate: int = 0
+
+
 class RenderRequest(Message, frozen=True, kw_only=True):
     """Make sounds. Answered at once with admission; `render_result` follows when the job has ended."""
 
@@ -94,6 +112,16 @@ class RenderRequest(Message, frozen=True, kw_only=True):
         Meta(description="What the result carries: the finished 'clip', the raw 'take', or 'none'."),
     ] = "clip"
     runtime: Annotated[str, Meta(max_length=40, description="Pin a runtime; any kept take serves else.")] = ""
+    sources: Annotated[
+        dict[str, Annotated[str, Meta(max_length=1000)]],
+        Meta(
+            max_length=4,
+            description="What the operation starts from: a clip's id by role (OSC: also a file's path).",
+        ),
+    ] = {}
+    buffers: Annotated[
+        tuple[BufferInfo, ...], Meta(description="The same as sound: kind 'source', the role as id.")
+    ] = ()
     client: ClientKey = ""
 
 
@@ -155,24 +183,6 @@ class TakeInfo(Message, frozen=True, kw_only=True):
     rate: Annotated[int, Meta(description="Hz.")]
     frames: int
     sha256: Annotated[str, Meta(description="Of the samples as little-endian float32, lower-case hex.")]
-
-
-class BufferInfo(Message, frozen=True, kw_only=True):
-    """What a raw buffer behind a message holds, in the buffers' order."""
-
-    kind: Annotated[
-        Literal["clip", "take", "source", "chunk"],
-        Meta(description="'chunk': a part of a sound in progress."),
-    ]
-    length: Annotated[int, Meta(ge=0, description="Bytes.")]
-    sha256: Annotated[str, Meta(description="Lower-case hex; the signature leaves buffers out.")]
-    id: Annotated[str, Meta(description="clip_id or take_id; for a source, its role or file name.")] = ""
-    format: Annotated[
-        str, Meta(description="'<f4': float32, little-endian, channel after channel; 'file': an audio file.")
-    ] = "<f4"
-    channels: int = 1
-    frames: int = 0
-    rate: int = 0
 
 
 class RenderChunk(Message, frozen=True, kw_only=True):

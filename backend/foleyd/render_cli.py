@@ -30,6 +30,7 @@ Examples:
   foleyd render "a laser shot" --count 4 --seed 10 --format flac
   foleyd render --from kick.wav --rate 44100 -o kick44.wav
   foleyd render --batch sounds.csv -o sounds/
+  foleyd render "a steel door" --operation restyle --source knock.wav --strength 0.6
 
 \b
 Seeds: clip k of a prompt (from 0) has seed S + k. S is --seed, else with --from the clip's own,
@@ -100,6 +101,14 @@ def render(
             show_default=False,
         ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|CLIP",
+            help="The sound that --operation starts from: a file, or a clip of the library by its id.",
+            show_default=False,
+        ),
+    ] = None,
     batch: Annotated[
         Path | None,
         typer.Option(metavar="CSV|TOML", help="Render the rows of a table, see below.", show_default=False),
@@ -124,7 +133,7 @@ def render(
     at once.
     """
     with Output(as_json) as output:
-        _one_way_in(prompts, origin, batch, count)
+        _one_way_in(prompts, origin, batch, count, source)
         values = options.read(given)
         model = str(values.pop("model", ""))
         from foleyd.talk import Talk
@@ -139,7 +148,7 @@ def render(
 
                 run(session, talk, plan(session, batch, out, values, model, format_name, picture), output)
             else:
-                wanted = _wanted(prompts, origin, values, count)
+                wanted = _wanted(prompts, origin, _started(session, source, values), count)
                 requests = [_prepared(session, one, model, origin) for one in wanted]
                 from foleyd.orders import fill_all
 
@@ -183,16 +192,30 @@ def _session(daemon: bool, device: str, how: _How, sellable: bool, talk: Talk) -
     return Session(takes=Takes(), device=device, **how._asdict(), sellable=sellable, listen=talk.listen)
 
 
-def _one_way_in(prompts: list[str] | None, origin: Path | None, batch: Path | None, count: int) -> None:
+def _one_way_in(
+    prompts: list[str] | None, origin: Path | None, batch: Path | None, count: int, source: str | None
+) -> None:
     """Refuse a command line that says what to render twice, or not at all."""
-    if batch is not None and (prompts or origin or count != 1):
-        raise BadRequest("--batch takes its clips from the file: leave out prompts, --from and --count.")
+    if batch is not None and (prompts or origin or source or count != 1):
+        raise BadRequest(
+            "--batch takes its clips from the file: leave out prompts, --from, --source and --count."
+        )
     if batch is None and origin is None and not prompts:
         raise BadRequest(
             'There is nothing to render: say in words what to hear, as in foleyd render "a deep kick drum".'
         )
     if not 1 <= count * max(1, len(prompts or [])) <= MOST_CLIPS:
         raise BadRequest(f"count is {count}: give 1 or more, for at most {MOST_CLIPS} clips in all.")
+
+
+def _started(session: Session, source: str | None, values: dict[str, object]) -> dict[str, object]:
+    """The fields that were given, with the source's."""
+    if source is None:
+        return values
+    from foleyd import source_access
+    from foleyd.daemon.sources import started
+
+    return started(values, {"source": source_access.given(source, session.sources)})
 
 
 def _wanted(
@@ -219,6 +242,10 @@ def _wanted(
 
 
 def _prepared(session: Session, wanted: Recipe, model: str, origin: Path | None) -> Request:
+    if wanted.sources:
+        from foleyd import source_access
+
+        source_access.recover(wanted, session.sources)
     try:
         return session.prepare(wanted, model)
     except ModelMissing as error:

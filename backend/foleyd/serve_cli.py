@@ -49,6 +49,14 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    osc_sources: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where sound files may lie that OSC names as sources.",
+            show_default="the library alone",
+        ),
+    ] = None,
     osc: Annotated[bool, typer.Option("--osc/--no-osc", help="Whether to listen to OSC at all.")] = True,
     zmq_ports: Annotated[
         str | None,
@@ -104,6 +112,7 @@ def serve(
         osc_port=(OSC_PORT if osc_port is None else osc_port) if osc else None,
         osc_bind=osc_bind,
         osc_allow=tuple(osc_allow or ()),
+        osc_sources=osc_sources,
         exact_osc=osc_port is not None,
         exact_zmq=zmq_ports is not None,
         model=model,

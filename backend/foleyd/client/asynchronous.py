@@ -9,7 +9,7 @@ async with AsyncClient() as client:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,6 +19,8 @@ import msgspec
 from foleyd import messages as m
 from foleyd.client.events import Stream
 from foleyd.client.link import Link, Role
+from foleyd.client.material import Given
+from foleyd.client.material import read as read_material
 from foleyd.client.order import Order
 from foleyd.client.result import Chunk, Result, of_chunk, of_reply
 from foleyd.commands import Channel
@@ -147,16 +149,19 @@ class AsyncClient:
         beats: int = 4,
         deliver: m.Deliver = "clip",
         runtime: str = "",
+        source: Given | Mapping[str, Given] = "",
         **recipe: Any,
     ) -> Handle:
         """Ask for sounds; returns as soon as the job is admitted, with its handle.
 
         `recipe` are the fields of a recipe (:data:`foleyd.fields.FIELDS`), the rest is explained at
-        RenderRequest. Raises Busy (with ``retry_after_s``) where the queue is full and TooSlow where
-        `within_s` cannot be kept.
+        RenderRequest. `source` is what an operation starts from: a clip's id, the path of a sound file, or a
+        sound file's bytes; or several by role. Raises BadRequest for a file that cannot be read, Busy (with
+        ``retry_after_s``) where the queue is full and TooSlow where `within_s` cannot be kept.
         """
         if prompt is not None:
             recipe["prompt"] = prompt
+        material = await asyncio.to_thread(read_material, source)
         request = m.RenderRequest(
             recipe=recipe,
             count=count,
@@ -170,9 +175,11 @@ class AsyncClient:
             beats=beats,
             deliver=deliver,
             runtime=runtime,
+            sources=material.clips,
+            buffers=material.infos,
             client=self.name,
         )
-        return Handle(self, await self._link.order(request))
+        return Handle(self, await self._link.order(request, material.buffers))
 
     async def clip(self, clip_id: str, *, audio: bool = True) -> Result:
         """A clip of the library, with its samples unless `audio` is False."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from foleyd import messages as m
 from foleyd.client.asynchronous import AsyncClient, Handle
 from foleyd.client.events import Gap, Stream
 from foleyd.client.link import Role
+from foleyd.client.material import Given
 from foleyd.client.result import Chunk, Result
 from foleyd.errors import NoDaemon
 from foleyd.messages import JobEvent, RenderReply
@@ -185,6 +186,7 @@ class Client:
         beats: int = 4,
         deliver: m.Deliver = "clip",
         runtime: str = "",
+        source: Given | Mapping[str, Given] = "",
         **recipe: Any,
     ) -> BlockingHandle:
         """Ask for sounds; returns as soon as the job is admitted. See :meth:`AsyncClient.render`."""
@@ -201,6 +203,7 @@ class Client:
             beats=beats,
             deliver=deliver,
             runtime=runtime,
+            source=source,
             **recipe,
         )
         return BlockingHandle(self, self.wait(made))

@@ -148,14 +148,22 @@ class Link:
         finally:
             self._asked.pop(asked.header.msg_id, None)
 
-    async def order(self, request: RenderRequest, timeout_s: float | None = None) -> Order:
-        """Ask for a job; the order comes back with its admission. Raises what the daemon refused it with."""
+    async def order(
+        self, request: RenderRequest, buffers: Sequence[bytes] = (), timeout_s: float | None = None
+    ) -> Order:
+        """Ask for a job, `buffers` being the sounds that it starts from; the order comes back with its
+        admission. Raises what the daemon refused it with."""
         await self.listen()
         order = Order(request)
         order.since = self.ears.last
         self._orders[order.message_id] = order
         order.reply, _ = await self.ask(
-            "render", request, RenderReply, timeout_s=timeout_s, message_id=order.message_id
+            "render",
+            request,
+            RenderReply,
+            buffers=buffers,
+            timeout_s=timeout_s,
+            message_id=order.message_id,
         )
         order.key = self._sockets.connection.key
         for event in self.ears.recent:  # events have a socket of their own, and may have been quicker

@@ -150,8 +150,10 @@ class Dispatcher:
                     wanted.heard(job, index, piece)
 
         early = any(job.wanted[index].payload.heard is not None for job, index in render.requesters)
+        sources = await self.call(self._library.sources.of, request.recipe)
         audio = await self._supervisor.render(
             request.recipe,
+            sources=sources,
             folder=model.folder,
             model=model.id,
             revision=model.revision,

@@ -41,11 +41,13 @@ class Render(msgspec.Struct, frozen=True, tag="render", kw_only=True):
 
     Answered by :class:`Progress` frames, one :class:`Audio` a recipe in order, then :class:`Done`; or
     :class:`Failed`. With `pieces`, each sound comes in :class:`Piece` frames before its Audio.
-    `threads`: CPU threads for this render, None for as many as the model was loaded with.
+    `threads`: CPU threads for this render, None for as many as the model was loaded with. `sources`: the
+    files of the recipes' sources, foleyd's own WAVs, by the hash of their audio.
     """
 
     job: int
     recipes: tuple[str, ...]
+    sources: dict[str, str] = {}
     check_silence: bool = True
     pieces: bool = False
     threads: int | None = None

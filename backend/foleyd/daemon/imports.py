@@ -35,6 +35,7 @@ CHANNELS = 2
 RATES = (4_000, 384_000)
 
 _BLOCK_FRAMES = 65_536
+_CONTENT = b"foleyd audio 1 %d %d\n"
 _CLIP = b'foleyd clip 1\n{"file":"%s"}'
 _WHOLE_BITS = {
     **dict.fromkeys(("PCM_S8", "PCM_U8", "PCM_16", "ULAW", "ALAW"), 16),
@@ -88,6 +89,33 @@ def decode(data: bytes, name: str) -> Recording:
         raise BadRequest(f"{named} cannot be read as audio ({said}): give {_KINDS}.") from error
 
 
+def of_samples(data: bytes, rate: int, channels: int, name: str) -> Recording:
+    """Samples that came as float32, little-endian, channel after channel. Raises BadRequest as
+    :func:`decode` does."""
+    named = _file_name(name)
+    _check_shape(rate, channels, named)
+    if not data or len(data) % (4 * channels):
+        raise BadRequest(
+            f"{named} has {len(data)} bytes: send whole samples, float32, the same number in each channel."
+        )
+    planar = np.frombuffer(data, "<f4").reshape(channels, -1)
+    if planar.shape[1] > LONGEST_SECONDS * rate:
+        raise BadRequest(f"{named} is longer than {LONGEST_SECONDS // 60} minutes: cut it.")
+    if reason := flaw(planar):
+        raise BadRequest(f"{named} holds samples that are not numbers ({reason}): export it again.")
+    block = np.ascontiguousarray(planar.T).tobytes()
+    content = hashlib.sha256(_CONTENT % (channels, rate))
+    content.update(block)
+    return Recording(_origin(content, named), [block], rate, channels, 32, True)
+
+
+def content_hash(samples: NDArray[np.float32], rate: int) -> str:
+    """The content hash of samples ``[channels, frames]``, as :func:`decode` has it."""
+    content = hashlib.sha256(_CONTENT % (len(samples), rate))
+    content.update(np.ascontiguousarray(samples.T, dtype="<f4").tobytes())
+    return content.hexdigest()
+
+
 def write(path: Path, recording: Recording) -> None:
     """Write an imported clip's file, whole or not at all. Raises DiskFull, BadRequest."""
     size = sum(map(len, recording.blocks))
@@ -110,12 +138,9 @@ def write(path: Path, recording: Recording) -> None:
 
 def _decoded(sound: soundfile.SoundFile, name: str) -> Recording:
     rate, channels = int(sound.samplerate), int(sound.channels)
-    if not 1 <= channels <= CHANNELS:
-        raise BadRequest(f"{name} has {channels} channels: mix it down to one or two first.")
-    if not RATES[0] <= rate <= RATES[1]:
-        raise BadRequest(f"{name} has {rate} samples a second: convert it to {RATES[0]} to {RATES[1]} Hz.")
+    _check_shape(rate, channels, name)
     bits = _WHOLE_BITS.get(sound.subtype, 0)
-    content = hashlib.sha256(f"foleyd audio 1 {channels} {rate}\n".encode())
+    content = hashlib.sha256(_CONTENT % (channels, rate))
     blocks = []
     frames = kept = 0
     for block in _blocks(sound, "int32" if bits else "float32"):
@@ -133,13 +158,23 @@ def _decoded(sound: soundfile.SoundFile, name: str) -> Recording:
             )
     if not frames:
         raise BadRequest(f"{name} holds no sound: export it again.")
-    origin = Origin(
+    return Recording(_origin(content, name), blocks, rate, channels, bits or 32, not bits)
+
+
+def _check_shape(rate: int, channels: int, name: str) -> None:
+    if not 1 <= channels <= CHANNELS:
+        raise BadRequest(f"{name} has {channels} channels: mix it down to one or two first.")
+    if not RATES[0] <= rate <= RATES[1]:
+        raise BadRequest(f"{name} has {rate} samples a second: convert it to {RATES[0]} to {RATES[1]} Hz.")
+
+
+def _origin(content: hashlib._Hash, name: str) -> Origin:
+    return Origin(
         clip_id=f"clip-{_short(hashlib.sha256(_CLIP % content.hexdigest().encode()).digest())}",
         take_id=f"take-{_short(content.digest())}",
         sha256=content.hexdigest(),
         name=name,
     )
-    return Recording(origin, blocks, rate, channels, bits or 32, not bits)
 
 
 def _blocks(sound: soundfile.SoundFile, kind: str) -> Iterator[NDArray[Any]]:

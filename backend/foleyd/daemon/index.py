@@ -244,6 +244,14 @@ class Index:
         [count] = self._db.execute("SELECT count(*) FROM clips WHERE take_id = ?", (take_id,)).fetchone()
         return int(count)
 
+    def sources(self) -> set[str]:
+        """The hashes of the sources that clips were made of."""
+        rows = self._db.execute(
+            "SELECT DISTINCT json_extract(one.value, '$.sha256') "
+            "FROM clips, json_each(CAST(facts AS TEXT), '$.recipe.sources') AS one"
+        )
+        return {sha256 for (sha256,) in rows}
+
     def figures(self) -> tuple[int, int]:
         """How many clips there are, and their bytes."""
         [count, size] = self._db.execute("SELECT count(*), coalesce(sum(size), 0) FROM clips").fetchone()

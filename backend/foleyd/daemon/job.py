@@ -18,6 +18,7 @@ import numpy as np
 from foleyd import recipe
 from foleyd.daemon import frames
 from foleyd.daemon.models import Models, Request
+from foleyd.daemon.sources import Sources
 from foleyd.daemon.takes import Take, Takes, digest
 from foleyd.daemon.workers import Worker
 from foleyd.errors import Cancelled, RenderFailed
@@ -58,7 +59,8 @@ def _silent(event: Event) -> None:
 class Session:
     """Makes sounds, one after the other, with one worker.
 
-    `takes`: where takes are found and kept, None to render everything anew and keep nothing. `device`,
+    `takes`: where takes are found and kept, None to render everything anew and keep nothing; `sources`: where
+    sources are. `device`,
     `precision`, `runtime`, `threads`: as for :func:`foleyd.engines.base.load`; a precision or runtime that
     is given pins it, so that takes made otherwise do not serve. `listen` is called with every
     :class:`Event`. `sellable` refuses models whose sounds may not be sold.
@@ -74,8 +76,10 @@ class Session:
         threads: int | None = None,
         listen: Callable[[Event], None] = _silent,
         sellable: bool = False,
+        sources: Sources | None = None,
     ) -> None:
         self._takes = takes
+        self.sources = sources or Sources()
         self._device = device
         self._precision = precision
         self._runtime = runtime
@@ -121,10 +125,11 @@ class Session:
 
     def _render(self, request: Request, check_silence: bool) -> Take:
         """A new take, kept."""
+        sources = self.sources.of(request.recipe)
         self._load(request)
         self.check_interrupt()
         audio: frames.Audio | None = None
-        for reply in self._worker.render([request.recipe], check_silence=check_silence):
+        for reply in self._worker.render([request.recipe], check_silence=check_silence, sources=sources):
             if isinstance(reply, frames.Progress):
                 self._listen(Stepped(reply.step, reply.steps))
             elif isinstance(reply, frames.Audio):

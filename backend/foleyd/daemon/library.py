@@ -4,6 +4,7 @@
 
     <root>/clips/ab/clip-ab….wav      clips; each file says all about its clip
     <root>/takes/sound-…/take-….wav   what models made
+    <root>/sources/ab/….wav           what operations started from
     <root>/marks.jsonl                names, tags, ratings, favourites, holds, Sets
     <root>/index.sqlite               made of the above, and made again whenever it is not right
     <root>/library.lock, holder.json  who has it open
@@ -66,7 +67,7 @@ class Removed(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """How much there is: clips, takes, the bytes of both, and what is free on the disk."""
+    """How much there is: clips, takes, the bytes of both and of sources, and what is free on the disk."""
 
     clips: int
     takes: int
@@ -102,6 +103,7 @@ class Library:
             self._holder.release()
             raise
         self.takes = self._stock.takes
+        self.sources = self._stock.sources
         self.marks = self._stock.marks
         """Names, tags, ratings, favourites, holds and Sets, to look at; changes go through the library."""
 
@@ -274,10 +276,11 @@ class Library:
         room.check(self.root, needed)
 
     def usage(self) -> Usage:
-        """How much there is. Looks at every take's file."""
+        """How much there is. Looks at the file of every take and source."""
         takes = list(self.takes.entries())
         count, size = self._stock.index.figures()
-        return Usage(count, len(takes), size + sum(take.size for take in takes), room.free(self.root))
+        size += sum(take.size for take in takes) + sum(size for _, _, size in self.sources.entries())
+        return Usage(count, len(takes), size, room.free(self.root))
 
     def delete(self, clip_ids: Sequence[str], *, force: bool = False) -> Removed:
         """Delete clips, and the takes that no other clip is made of. What a Set, a hold or a favourite keeps
@@ -294,14 +297,14 @@ class Library:
         return Removed(len(gone), takes, freed, tuple(notes))
 
     def prune(self, keep_bytes: int) -> Removed:
-        """Bring clips and takes down to `keep_bytes`: first takes without a clip, then rendered clips with
-        their takes, then imported ones, which nothing brings back; those used longest ago first. What Sets,
-        favourites or holds refer to stays.
+        """Bring clips, takes and sources down to `keep_bytes`: first takes and sources without a clip, then
+        rendered clips with their takes, then imported ones, which nothing brings back; those used longest ago
+        first. What Sets, favourites or holds refer to stays.
         """
         takes = {take.take_id: take for take in self.takes.entries()}
         old = self._stock.index.oldest()
         users = Counter(clip.take_id for clip in old)
-        left = before = self._stock.index.figures()[1] + sum(take.size for take in takes.values())
+        left = before = self.usage().bytes
         clips = gone = imported = 0
         loose = [take for take in takes.values() if not users[take.take_id]]
         for take in sorted(loose, key=lambda take: take.used):
@@ -309,6 +312,7 @@ class Library:
                 break
             left -= self.takes.remove(take.path)
             gone += 1
+        left -= self._drop_loose_sources(left - keep_bytes)
         for clip in old:
             if left <= keep_bytes:
                 break
@@ -316,6 +320,7 @@ class Library:
                 size, taken = self._stock.remove(clip.clip_id)
                 left -= size + taken
                 clips, gone, imported = clips + 1, gone + bool(taken), imported + clip.imported
+        left -= self._drop_loose_sources(left - keep_bytes)
         notes = []
         if imported:
             notes.append(f"{imported} of the clips had been imported: no render brings them back.")
@@ -324,6 +329,16 @@ class Library:
                 f"{in_words(left)} are left, kept by Sets, favourites or holds: release what is not needed."
             )
         return Removed(clips, gone, before - left, tuple(notes))
+
+    def _drop_loose_sources(self, too_much: int) -> int:
+        """Delete sources that no clip here was made of, until `too_much` bytes are gone; the bytes that
+        are."""
+        freed = 0
+        used = self._stock.index.sources() if too_much > 0 else set()
+        for sha256, path, _ in self.sources.entries() if too_much > 0 else ():
+            if freed < too_much and sha256 not in used:
+                freed += self.sources.remove(path)
+        return freed
 
     def rebuild(self) -> int:
         """Make the index anew from the files and the journal; how many clips it has then."""

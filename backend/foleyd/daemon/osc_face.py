@@ -21,7 +21,7 @@ from foleyd.daemon.report import Report
 from foleyd.daemon.service import Service
 from foleyd.daemon.told import UNKNOWN_S, Told
 from foleyd.errors import BadRequest, Busy, FoleydError
-from foleyd.fields import FIELDS
+from foleyd.fields import FIELDS, ROLES
 from foleyd.messages import CancelRequest, Event, JobEvent, LibraryRequest, RenderRequest
 from foleyd.wire.osc import Message, pairs, whole
 from foleyd.wire.osc_endpoint import DONE, Endpoint, Handler, Sender
@@ -40,7 +40,7 @@ RENDER, CANCEL, CLIP, SEARCH, STATUS = (
 )
 VERSION, NOTIFY, SYNC = (form.address for form in commands.OSC_ONLY)
 _WORDS = frozenset({"slot", "priority", "runtime"})
-_OWN = frozenset(RenderRequest.__struct_fields__) - {"recipe", "deliver"}
+_OWN = frozenset(RenderRequest.__struct_fields__) - {"recipe", "deliver", "sources", "buffers"}
 
 
 class OscFace:
@@ -140,6 +140,7 @@ class OscFace:
             "osc",
             watch,
             None if asked < 0 else asked,
+            paths=True,
         )
         told.admitted(job.id, reply.position, reply.eta_s)
 
@@ -323,7 +324,8 @@ def _client(sender: Sender, given: Mapping[str, object]) -> str:
 
 def _render_request(prompt: object, given: Mapping[str, object]) -> RenderRequest:
     """The request that a prompt and pairs make. Raises BadRequest naming the pair."""
-    own: dict[str, object] = {"deliver": "none"}
+    sources: dict[str, object] = {}
+    own: dict[str, object] = {"deliver": "none", "sources": sources}
     fields: dict[str, object] = {"prompt": prompt}
     for name, value in {"prompt": prompt, **given}.items():
         if isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
@@ -334,6 +336,8 @@ def _render_request(prompt: object, given: Mapping[str, object]) -> RenderReques
         if name in _OWN:
             # Pure Data turns a slot that looks like a number into one
             own[name] = str(value) if name in _WORDS else value
+        elif name in ROLES:
+            sources[name] = value
         elif name in FIELDS and FIELDS[name].kind != "sources":
             fields[name] = value
         else:

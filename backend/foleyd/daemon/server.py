@@ -60,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     osc_port: int | None = OSC_PORT
     osc_bind: str = "127.0.0.1"
     osc_allow: tuple[str, ...] = ()
+    osc_sources: Path | None = None
+    """Where files may lie that OSC names as sources, beside the library's own."""
     exact_osc: bool = False
     exact_zmq: bool = False
     model: str = "starter"
@@ -141,6 +143,7 @@ class Daemon:
             metrics=self.metrics,
             log=self.log,
             usage=self.usage,
+            source_folder=settings.osc_sources,
         )
         self.report = Report(self.service, self.usage)
         self.osc = OscFace(self.service, self.report)

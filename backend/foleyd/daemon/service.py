@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -19,6 +20,7 @@ from foleyd import __version__, commands, recipe
 from foleyd.daemon.dispatch import Dispatcher, Finishes, Heard, Made, Order, results
 from foleyd.daemon.estimate import FEWEST_STEPS, Work
 from foleyd.daemon.events import Events
+from foleyd.daemon.intake import Intake
 from foleyd.daemon.jobs import Job, Wanted
 from foleyd.daemon.leases import Leases
 from foleyd.daemon.library import Library
@@ -27,6 +29,7 @@ from foleyd.daemon.models import Models, Request
 from foleyd.daemon.queue import Queue
 from foleyd.daemon.report import Usage
 from foleyd.daemon.show_log import ShowLog
+from foleyd.daemon.sources import Kept, started
 from foleyd.daemon.supervisor import Supervisor
 from foleyd.engines import catalog, checkpoint
 from foleyd.errors import BadRequest, Cancelled, FoleydError, JobLost, TooSlow, WorkerDown
@@ -72,6 +75,7 @@ class Service:
         metrics: Metrics,
         log: ShowLog,
         usage: Usage,
+        source_folder: Path | None = None,
     ) -> None:
         self.model = model
         self.queue = queue
@@ -88,6 +92,7 @@ class Service:
         self._models = models
         self._log = log
         self._usage = usage
+        self._intake = Intake(library, dispatcher.call, source_folder)
 
     def arrived(self, command: str, client: str, via: str, lease_s: float | None = None) -> None:
         """Count a request, and renew the lease of whoever sent it, as long as before unless `lease_s` is
@@ -135,16 +140,21 @@ class Service:
         watch: Callable[[Job], None],
         job_id: int | None = None,
         heard: Heard | None = None,
+        *,
+        buffers: Sequence[bytes] = (),
+        paths: bool = False,
     ) -> tuple[Job, RenderReply]:
         """Admit a job. `watch` is called, after the admission was returned, whenever the job changes; `heard`
         with parts of its sounds (of their drafts, where there are any) before they are whole.
 
-        `job_id`: the client's own name for it, None to have one chosen. Raises BadRequest, Busy, TooSlow,
+        `job_id`: the client's own name for it, None to have one chosen. `buffers`, `paths`: as in
+        :meth:`foleyd.daemon.intake.Intake.given`. Raises BadRequest, Busy, TooSlow,
         ModelMissing, WorkerDown; Cancelled where the daemon is about to end.
         """
         began = time.perf_counter()
         try:
-            orders, job = await self._admit(request, client, job_id, heard)
+            given = await self._intake.given(request, buffers, paths=paths)
+            orders, job = await self._admit(request, given, client, job_id, heard)
         except FoleydError as error:
             self.metrics.refusals.labels(error.code).inc()
             self._log.write(
@@ -181,10 +191,15 @@ class Service:
         return job, reply
 
     async def _admit(
-        self, request: RenderRequest, client: str, job_id: int | None, heard: Heard | None
+        self,
+        request: RenderRequest,
+        given: Mapping[str, Kept],
+        client: str,
+        job_id: int | None,
+        heard: Heard | None,
     ) -> tuple[list[Order], Job]:
         """The job, with as many steps as its time allows where the request leaves them open."""
-        orders = await self._orders(request, heard)
+        orders = await self._orders(request, given, heard)
         tries = [orders]
         if request.within_s is not None and request.draft is None and "steps" not in request.recipe:
             tries += [[_in_steps(order, steps) for order in orders] for steps in _fewer(orders[0])]
@@ -212,14 +227,16 @@ class Service:
             within_s=request.within_s,
         )
 
-    async def _orders(self, request: RenderRequest, heard: Heard | None) -> list[Order]:
+    async def _orders(
+        self, request: RenderRequest, given: Mapping[str, Kept], heard: Heard | None
+    ) -> list[Order]:
         """A prepared request for each clip, seeds counting up from the recipe's own or a drawn one; all their
         drafts come first."""
         fields = {"model": self.model, **request.recipe}
         seconds = commands.length_in_seconds(request)
         if seconds is not None:
             fields["seconds"] = seconds
-        base = recipe.from_json(msgspec.json.encode(fields))
+        base = recipe.from_json(msgspec.json.encode(started(fields, given)))
         if base.seed is None:
             base = recipe.change(base, seed=secrets.randbelow(recipe.DRAWN_SEEDS - request.count + 1))
         first = base.seed or 0
@@ -382,14 +399,14 @@ def _with_seed(request: Request, seed: int) -> Request:
 
 def _work(request: Request) -> Work:
     made, able = request.recipe, request.capabilities
-    assert made.steps is not None
+    steps = max(1, recipe.steps_taken(made))
     return Work(
         model=f"{request.model.id} {request.model.revision[:12]}".strip(),
         seconds=able.auto_seconds if made.seconds == "auto" else made.seconds,
-        steps=made.steps,
+        steps=steps,
         guided=(made.guidance or 1.0) > 1.0,
         guided_share=made.guidance_to - made.guidance_from,
-        evaluations=2 * made.steps - 1 if made.scheduler in TWO_EVALUATIONS else None,
+        evaluations=2 * steps - 1 if made.scheduler in TWO_EVALUATIONS else None,
     )
 
 

@@ -18,6 +18,7 @@ from foleyd import recipe
 from foleyd.daemon.index import Index, is_damage, trouble
 from foleyd.daemon.marks import Marks
 from foleyd.daemon.shelf import Found, Shelf
+from foleyd.daemon.sources import Sources
 from foleyd.daemon.takes import Takes
 from foleyd.errors import BadRequest, FoleydError
 from foleyd.messages import ClipInfo
@@ -45,6 +46,7 @@ class Stock:
         self._listen = listen
         self.notes: tuple[str, ...] = ()
         self.takes = Takes(root / "takes")
+        self.sources = Sources(root / "sources")
         self.shelf = Shelf(root / "clips")
         self.marks = Marks(root / "marks.jsonl")
         self.index = Index(root / _INDEX)
@@ -166,6 +168,7 @@ class Stock:
 
     def _sweep(self) -> None:
         self.takes.sweep()
+        self.sources.sweep()
         self.shelf.sweep()
         for part in self._root.glob(".*.part*"):
             part.unlink(missing_ok=True)

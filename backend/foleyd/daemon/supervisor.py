@@ -11,7 +11,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ import msgspec
 
 from foleyd.daemon import frames
 from foleyd.daemon.preparation import Preparation
-from foleyd.daemon.workers import WorkerProcess
+from foleyd.daemon.workers import NO_SOURCES, WorkerProcess
 from foleyd.errors import Cancelled, FoleydError, RenderFailed, WorkerDied, WorkerDown
 from foleyd.recipe import Recipe
 
@@ -143,11 +143,12 @@ class Supervisor:
         model: str,
         revision: str,
         check_silence: bool = True,
+        sources: Mapping[str, Path] = NO_SOURCES,
         on_progress: Callable[[frames.Progress], None] = _unheard,
         on_piece: Callable[[frames.Piece], None] | None = None,
     ) -> frames.Audio:
-        """Render a resolved recipe with the model in `folder`, called `model` at `revision`. `on_piece` is
-        called with parts of the sound before it is whole.
+        """Render a resolved recipe with the model in `folder`, called `model` at `revision`; `sources`: the
+        files of its sources by hash. `on_piece` is called with parts of the sound before it is whole.
 
         One at a time: a second call waits for the first, and all wait for a load. Raises what the engine
         raised; ModelMissing, ModelBroken or BadRequest where the model cannot be loaded; WorkerDied where
@@ -163,6 +164,7 @@ class Supervisor:
                 audio = await process.render(
                     [recipe],
                     check_silence=check_silence,
+                    sources=sources,
                     threads=max(1, self._threads - 1) if self.spare else None,
                     on_progress=on_progress,
                     on_piece=on_piece,

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from foleyd import recipe
 from foleyd.daemon import frames
-from foleyd.errors import Cancelled, FoleydError, RenderFailed
+from foleyd.errors import BadRequest, Cancelled, FoleydError, RenderFailed
 
 if TYPE_CHECKING:
-    from foleyd.engines.base import Engine, LoadStep, Piece, Step
+    from foleyd.engines.base import Engine, LoadStep, Piece, SourceSound, Step
 
 Loader = Callable[[frames.Load, "Callable[[LoadStep], None]"], "Engine"]
 """Turns a load request into an engine and tells its progress; tests put engines with faults here."""
@@ -183,6 +183,7 @@ class _Session:
             cancelled=cancelled,
             check_silence=request.check_silence,
             threads=request.threads,
+            sources={sha256: _source(sha256, Path(path)) for sha256, path in request.sources.items()},
         )
         for index, take in enumerate(takes):
             self._send(
@@ -206,6 +207,20 @@ class _Session:
     ) -> None:
         job = request.job if isinstance(request, frames.Render) else None
         self._send(frames.Failed(job=job, code=code, message=message, reason=reason, trace=trace))
+
+
+def _source(sha256: str, path: Path) -> SourceSound:
+    """A source from its file. Raises BadRequest where it is gone, or no longer the one that was meant."""
+    from foleyd.audio.export import read_clip
+    from foleyd.daemon.imports import content_hash
+    from foleyd.engines.base import SourceSound
+
+    samples, rate = read_clip(path)
+    if content_hash(samples, rate) != sha256:
+        raise BadRequest(
+            f"the source {sha256[:12]}… was damaged on the disk: delete {path}, and give it again."
+        )
+    return SourceSound(samples, rate)
 
 
 if __name__ == "__main__":

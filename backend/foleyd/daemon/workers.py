@@ -10,10 +10,10 @@ import contextlib
 import queue
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from foleyd import errors, recipe
@@ -28,6 +28,10 @@ Rendering = frames.Progress | frames.Piece | frames.Audio | frames.Done
 
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "foleyd.daemon.worker")
 """How a worker is started. ``-P``: a file called torch.py in the current folder must not be imported."""
+
+
+NO_SOURCES: Mapping[str, Path] = MappingProxyType({})
+"""For recipes that start from words alone."""
 
 
 def _unheard(what: object) -> None:
@@ -133,13 +137,15 @@ class WorkerProcess:
         *,
         check_silence: bool = True,
         threads: int | None = None,
+        sources: Mapping[str, Path] = NO_SOURCES,
         on_progress: Callable[[frames.Progress], None] = _unheard,
         on_piece: Callable[[frames.Piece], None] | None = None,
     ) -> list[frames.Audio]:
         """Render resolved `recipes` as one batch: one Audio a recipe, in order.
 
         `on_piece` is called with parts of each sound before it is whole. `threads`: CPU threads for this
-        render, None for as many as the model was loaded with.
+        render, None for as many as the model was loaded with. `sources`: the files of their sources by hash
+        (:meth:`foleyd.daemon.sources.Sources.of`).
         Raises what the engine raised, WorkerDied, or Cancelled after :meth:`cancel`. The worker stays usable
         after every error but WorkerDied, and where the waiting task is cancelled, which cancels the job.
         """
@@ -153,7 +159,7 @@ class WorkerProcess:
             elif isinstance(reply, frames.Audio):
                 audio.append(reply)
 
-        await self._render(recipes, hear, check_silence, threads, pieces=on_piece is not None)
+        await self._render(recipes, hear, check_silence, threads, sources, pieces=on_piece is not None)
         return audio
 
     def cancel(self) -> None:
@@ -198,6 +204,7 @@ class WorkerProcess:
         hear: Callable[[Rendering], None],
         check_silence: bool,
         threads: int | None,
+        sources: Mapping[str, Path],
         *,
         pieces: bool = False,
     ) -> None:
@@ -214,6 +221,7 @@ class WorkerProcess:
                     check_silence=check_silence,
                     pieces=pieces,
                     threads=threads,
+                    sources={sha256: str(path.resolve()) for sha256, path in sources.items()},
                 )
                 self._ask(life, request, "during a render")
                 over = False
@@ -314,7 +322,13 @@ class Worker:
         with self._closing_after_death():
             return self._submit(loading).result()
 
-    def render(self, recipes: Sequence[Recipe], *, check_silence: bool = True) -> Iterator[Rendering]:
+    def render(
+        self,
+        recipes: Sequence[Recipe],
+        *,
+        check_silence: bool = True,
+        sources: Mapping[str, Path] = NO_SOURCES,
+    ) -> Iterator[Rendering]:
         """Render resolved `recipes` as one batch: progress, then one Audio a recipe in order, then Done.
 
         Raises what the engine raised, WorkerDied, or Cancelled after :meth:`interrupt`. The worker stays
@@ -324,7 +338,7 @@ class Worker:
         if process is None:
             raise RenderFailed("A model has to be loaded before a render.", "error")
         said: queue.SimpleQueue[Rendering | None] = queue.SimpleQueue()
-        job = self._submit(lambda: process._render(recipes, said.put, check_silence, None))
+        job = self._submit(lambda: process._render(recipes, said.put, check_silence, None, sources))
         job.add_done_callback(lambda _: said.put(None))
         try:
             while (reply := said.get()) is not None:

@@ -88,7 +88,9 @@ class ZmqFace:
     async def _info(self, request: InfoRequest, client: str, peer: Peer, _: Sequence[bytes]) -> Answer:
         return self._service.info(request, client), ()
 
-    async def _render(self, request: RenderRequest, client: str, peer: Peer, _: Sequence[bytes]) -> Answer:
+    async def _render(
+        self, request: RenderRequest, client: str, peer: Peer, buffers: Sequence[bytes]
+    ) -> Answer:
         def watch(job: Job) -> None:
             if not job.active:
                 self.errands.begin(self._tell(job, request.deliver, peer))
@@ -99,7 +101,7 @@ class ZmqFace:
                 self._endpoint.tell(peer, CHUNK, made, buffers=[data])
 
         _job, reply = await self._service.render(
-            request, client, "zmq", watch, heard=heard if request.early else None
+            request, client, "zmq", watch, heard=heard if request.early else None, buffers=buffers
         )
         return reply, ()
 

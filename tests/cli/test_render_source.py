@@ -1,0 +1,143 @@
+"""``foleyd render --operation restyle``: a source from a file or the library, and everything that is none."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foleyd.audio.export import read_clip, read_recipe
+from foleyd.client import Client
+from foleyd.daemon import imports
+from foleyd.wire.connection import default_path
+from recordings import RATE, encoded, noise, wav
+from serving import PATIENCE, Served
+
+Run = Callable[..., Any]
+FRAMES = 26_460
+RESTYLE = ("render", "a bell", "--operation", "restyle", "--seed", 1)
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Path:
+    path = tmp_path / "door.wav"
+    path.write_bytes(wav(FRAMES))
+    return path
+
+
+def test_a_file_is_restyled_and_left_alone(
+    run: Run, model: str, door: Path, tmp_path: Path, own_home: Path, no_worker: Callable[[], None]
+) -> None:
+    before = door.read_bytes(), door.stat().st_mtime_ns
+    how = (*RESTYLE, "--model", model, "--source", door)
+    ran = run(*how, "--strength", 0.5, "-o", tmp_path / "half.wav")
+    assert ran.status == 0, ran.err
+    inside = read_recipe(tmp_path / "half.wav")
+    assert (inside.operation, inside.strength, inside.seconds) == ("restyle", 0.5, 0.6)
+    assert [(one.role, one.sha256) for one in inside.sources] == [
+        ("source", imports.decode(wav(FRAMES), "").origin.sha256)
+    ]
+    assert run(*how, "--strength", 0, "-o", tmp_path / "none.wav").status == 0
+    sounds = [read_clip(tmp_path / name)[0] for name in ("half.wav", "none.wav")]
+    assert sounds[0].shape == sounds[1].shape == (1, 28_800)
+    assert not np.array_equal(*sounds)
+    assert (door.read_bytes(), door.stat().st_mtime_ns) == before
+
+    # its recipe is enough, even when the file is gone; then the take is
+    door.unlink()
+    shutil.rmtree(own_home / "library" / "takes")
+    again = run("render", "--from", tmp_path / "half.wav", "--model", model, "-o", tmp_path / "again.wav")
+    assert again.status == 0, again.err
+    np.testing.assert_array_equal(read_clip(tmp_path / "again.wav")[0], sounds[0])
+    no_worker()
+    shutil.rmtree(own_home / "library" / "takes")
+    shutil.rmtree(own_home / "library" / "sources")
+    lost = run("render", "--from", tmp_path / "half.wav", "--model", model, "-o", tmp_path / "lost.wav")
+    assert lost.status in (1, 2)
+    assert "is not in the library" in lost.err
+    assert not (tmp_path / "lost.wav").exists()
+
+
+def test_an_imported_clip_is_a_source_by_its_id(run: Run, model: str, door: Path, tmp_path: Path) -> None:
+    added = run("library", "import", door, "--json")
+    assert added.status == 0, added.err
+    [clip] = added.json["clips"]
+    ran = run(*RESTYLE, "--model", model, "--source", clip["clip_id"], "-o", tmp_path / "made.wav")
+    assert ran.status == 0, ran.err
+    [source] = read_recipe(tmp_path / "made.wav").sources
+    assert source.sha256 == clip["sha256"]
+
+
+BROKEN = np.full((FRAMES, 1), 0.1)
+BROKEN[7] = np.inf
+
+FILES: dict[str, tuple[bytes, str]] = {
+    "notes.txt": (b"buy milk", "notes.txt cannot be read as audio"),
+    "empty.wav": (b"", "empty.wav cannot be read as audio"),
+    "none.wav": (wav(0), "none.wav holds no sound"),
+    "long.wav": (wav(31 * RATE), "long.wav lasts 31.0 s: cut it to 30 s or less"),
+    "broken.wav": (encoded(BROKEN, subtype="FLOAT"), "samples that are not numbers"),
+    "wide.wav": (encoded(noise(100, 3)), "wide.wav has 3 channels"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_no_source_is_refused(
+    run: Run, model: str, tmp_path: Path, name: str, no_worker: Callable[[], None]
+) -> None:
+    no_worker()
+    data, said = FILES[name]
+    (tmp_path / name).write_bytes(data)
+    ran = run(*RESTYLE, "--model", model, "--source", tmp_path / name, "-o", tmp_path / "made.wav")
+    assert ran.status == 2
+    assert said in ran.err
+    assert ran.err.count("\n") == 1
+    assert (tmp_path / name).read_bytes() == data
+    assert not (tmp_path / "made.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--operation", "restyle"), "operation 'restyle' takes 'source'"),
+        (("--source", "{door}"), "operation 'text' takes none"),
+        (("--strength", 0.5), "strength is given: it belongs to 'restyle', not to 'text'"),
+        (("--operation", "restyle", "--source", "/nowhere/door.wav"), "/nowhere/door.wav"),
+        (("--operation", "restyle", "--source", "{door}", "--strength", 2), "strength"),
+        (("--operation", "reverse", "--source", "{door}"), "operation"),
+        (("--operation", "restyle", "--source", "clip-" + "a" * 24), "clip-a"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    run: Run, model: str, door: Path, no_worker: Callable[[], None], flags: tuple[object, ...], said: str
+) -> None:
+    no_worker()
+    filled = [str(flag).format(door=door) for flag in flags]
+    ran = run("render", "a bell", "--model", model, *filled)
+    assert ran.status == 2, ran.err
+    assert said in ran.err
+
+
+@pytest.fixture
+def daemon(own_home: Path) -> Iterator[Served]:
+    """A daemon in the usual place."""
+    usual = default_path()
+    usual.parent.mkdir(mode=0o700)
+    with Served(own_home, "--connection-file", str(usual)) as served:
+        served.file = usual
+        yield served
+
+
+def test_a_running_daemon_is_given_the_source(
+    run: Run, daemon: Served, door: Path, tmp_path: Path, no_worker: Callable[[], None]
+) -> None:
+    no_worker()
+    ran = run(*RESTYLE, "--steps", 4, "--source", door, "-o", tmp_path / "made.wav")
+    assert ran.status == 0, ran.err
+    with Client(daemon.file) as client:
+        same = client.render("a bell", operation="restyle", seed=1, steps=4, source=door).result(PATIENCE)
+    assert same.kept == (True,)

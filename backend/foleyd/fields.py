@@ -102,7 +102,7 @@ _ROWS: tuple[Field, ...] = (
         low=1,
         high=1000,
         default="",
-        help="What to hear, in words.",
+        help="What to hear, in words; several with weights as in 'rain:0.7 | fire:0.3'.",
     ),
     Field(
         name="negative",

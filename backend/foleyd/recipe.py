@@ -28,6 +28,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from foleyd import mixture
 from foleyd.errors import BadRequest
 from foleyd.fields import (
     BOUND_FIELDS,
@@ -125,6 +126,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"guidance_from is {self.guidance_from:g}, guidance_to {self.guidance_to:g}: give a smaller "
                 "guidance_from, or guidance 1 for none at all."
             )
+        for name in ("prompt", "negative"):
+            mixture.parts(getattr(self, name), name)
         needed, given = OPERATIONS[self.operation], tuple(source.role for source in self.sources)
         if needed != given:
             raise BadRequest(

@@ -29,6 +29,7 @@ Examples:
   foleyd render "rain on a tin roof" "distant thunder" -o weather/ --seconds 6 --picture
   foleyd render "a laser shot" --count 4 --seed 10 --format flac
   foleyd render --from kick.wav --rate 44100 -o kick44.wav
+  foleyd render "rain:0.7 | fire:0.3" -o storm.wav
   foleyd render --batch sounds.csv -o sounds/
   foleyd render "a steel door" --operation restyle --source knock.wav --strength 0.6
 

@@ -91,6 +91,17 @@ def test_guidance_may_act_on_a_part_of_the_way_and_be_rescaled(engine: AudioLDM)
         engine.render([recipe(engine), recipe(engine, guidance_from=0.5)])
 
 
+def test_a_part_of_all_the_weight_is_that_prompt_alone(engine: AudioLDM) -> None:
+    def samples(prompt: str) -> np.ndarray:
+        return engine.render([recipe(engine, prompt=prompt)])[0].samples
+
+    rain, fire = samples("rain"), samples("fire")
+    assert np.array_equal(samples("rain:1 | fire:0"), rain)
+    assert np.array_equal(samples("rain:0 | fire:0.4"), fire)
+    mixed = samples("rain:0.7 | fire:0.3")
+    assert min(np.abs(mixed - one).max() for one in (rain, fire)) > 1e-3 * np.abs(rain).max()
+
+
 def test_one_recipe_gives_the_same_samples_again(engine: AudioLDM, folder: Path) -> None:
     wanted = recipe(engine, scheduler="euler-a")
     first, again = engine.render([wanted])[0], engine.render([wanted])[0]

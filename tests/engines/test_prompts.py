@@ -53,3 +53,15 @@ def test_a_text_too_long_is_cut_and_said_so(caplog: pytest.LogCaptureFixture) ->
     prompts(words).embed(["one two three four five six seven"])
     assert words.embedded == [4, 5]
     assert "all 5 tokens" in caplog.text
+
+
+def test_a_mixture_is_the_weighted_mean_at_length_1() -> None:
+    class Axes(Words):
+        def tower(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return torch.eye(3)[ids.shape[1] : ids.shape[1] + 1]
+
+    one, other, both = prompts(Axes()).embed(["a", "b c", "a:3 | b c:1"])
+    assert torch.allclose(both, (3 * one + other) / 10**0.5)
+    alone, twice, nothing = prompts(Axes()).embed(["a", "a:1 | b c:0", "b c:0 | a:0.2"])
+    assert torch.equal(alone, twice)
+    assert torch.equal(alone, nothing)

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from foleyd import mixture
+
 _log = logging.getLogger(__name__)
 
 CAPACITY = 512
@@ -58,8 +60,17 @@ class Prompts:
     def embed(self, texts: Sequence[str]) -> torch.Tensor:
         """Unit vectors, float32 `[len(texts), d]` on the device. Words beyond the tower's length are not
         heard.
+
+        A text with weights (`foleyd.mixture`) is the weighted mean of its parts' vectors, brought back to the
+        length 1 that the network was trained with.
         """
-        return torch.cat([self._one(text) for text in texts])
+        return torch.cat([self._mixed(mixture.parts(text)) for text in texts])
+
+    def _mixed(self, parts: Sequence[mixture.Part]) -> torch.Tensor:
+        if len(parts) == 1:
+            return self._one(parts[0].text)
+        mean = torch.stack([part.share * self._one(part.text) for part in parts]).sum(0)
+        return functional.normalize(mean, dim=-1)
 
     def _one(self, text: str) -> torch.Tensor:
         if text in self._kept:

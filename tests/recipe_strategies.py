@@ -56,6 +56,15 @@ def value_of(field: Field) -> st.SearchStrategy[object]:
 SHA256 = st.integers(0, 2**256 - 1).map(lambda number: f"{number:064x}")
 
 
+def _required(operation: str) -> list[str]:
+    """The fields that the operation cannot do without."""
+    return [name for name, value in OWN_FIELDS.get(operation, {}).items() if value is None]
+
+
+def _given(value: object) -> bool:
+    return value is not None
+
+
 def _fits(values: dict[str, object]) -> bool:
     """Whether the values agree with each other."""
     start, stop = (values.get(name, FIELDS[name].default) for name in ("guidance_from", "guidance_to"))
@@ -70,10 +79,11 @@ def any_recipe() -> st.SearchStrategy[Recipe]:
 
 def _of_operation(operation: str) -> st.SearchStrategy[Recipe]:
     foreign = set(BOUND_FIELDS) - OWN_FIELDS.get(operation, {}).keys()
-    left_out = {"prompt", "operation", "sources", *foreign}
+    left_out = {"prompt", "operation", "sources", *foreign, *_required(operation)}
     optional = {name: value_of(field) for name, field in FIELDS.items() if name not in left_out}
     sources = [
         st.fixed_dictionaries({"role": st.just(role), "sha256": SHA256}) for role in OPERATIONS[operation]
     ]
-    needed = {"prompt": PLAIN, "operation": st.just(operation), "sources": st.tuples(*sources)}
+    own = {name: value_of(FIELDS[name]).filter(_given) for name in _required(operation)}
+    needed = {**own, "prompt": PLAIN, "operation": st.just(operation), "sources": st.tuples(*sources)}
     return st.fixed_dictionaries(needed, optional=optional).filter(_fits).map(lambda values: make(**values))

@@ -192,6 +192,8 @@ ANOTHER: dict[str, object] = {
     "revision": "0123abce",
     "sources": [{"role": "from", "sha256": "1" * 64}],
     "strength": 0.25,
+    "centre": 9,
+    "distance": 0.5,
     "trim": False,
     "fade_in": 0.6,
     "fade_out": 10.1,
@@ -224,7 +226,8 @@ def _home(name: str) -> dict[str, object]:
     for operation, own in OWN_FIELDS.items():
         if name in own:
             sources = [{"role": role, "sha256": "1" * 64} for role in OPERATIONS[operation]]
-            return {"operation": operation, "sources": sources}
+            needed = {field: 8 for field, value in own.items() if value is None}
+            return {"operation": operation, "sources": sources, **needed}
     return {}
 
 

@@ -70,12 +70,15 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     sha256: str
 
 
-OPERATIONS: Mapping[str, tuple[str, ...]] = {"text": (), "restyle": ("source",)}
+OPERATIONS: Mapping[str, tuple[str, ...]] = {"text": (), "restyle": ("source",), "vary": ()}
 """The operations that a recipe may name, each with the roles of the sources that it needs, in their order."""
 
-OWN_FIELDS: Mapping[str, Mapping[str, object]] = {"restyle": {"strength": 0.5}}
-"""The fields that belong to some operations alone, by operation, with their values where a recipe gives none.
-Any other operation refuses them."""
+OWN_FIELDS: Mapping[str, Mapping[str, object]] = {
+    "restyle": {"strength": 0.5},
+    "vary": {"centre": None, "distance": 0.25},
+}
+"""The fields that belong to some operations alone, by operation, with their values where a recipe gives none;
+None where a recipe has to. Any other operation refuses them."""
 
 BOUND_FIELDS: tuple[str, ...] = tuple(dict.fromkeys(name for own in OWN_FIELDS.values() for name in own))
 """Every field that belongs to some operations alone."""
@@ -92,7 +95,7 @@ _ROWS: tuple[Field, ...] = (
         default="text",
         flag="--operation",
         help="What is done: 'text' makes a sound from words alone; 'restyle' makes a source sound like the "
-        "words.",
+        "words; 'vary' makes sounds near one that was made from words.",
     ),
     Field(
         name="prompt",
@@ -261,6 +264,30 @@ _ROWS: tuple[Field, ...] = (
         flag="--strength",
         help="Of 'restyle': how far to go from the source (0) to what the words alone give (1), in as many "
         "stages as there are steps; 0.5 when absent.",
+    ),
+    Field(
+        name="centre",
+        part="generating",
+        kind="integer",
+        low=0,
+        high=SEED_LIMIT - 1,
+        default=None,
+        optional=True,
+        flag="--centre",
+        help="Of 'vary': the seed of the sound to stay near; its other fields are those of the recipe.",
+    ),
+    Field(
+        name="distance",
+        part="generating",
+        kind="number",
+        low=0.0,
+        high=1.0,
+        grid=0.001,
+        default=None,
+        optional=True,
+        flag="--distance",
+        help="Of 'vary': how far to go from that sound: 0 is the sound itself, 1 any other one; 0.25 when "
+        "absent.",
     ),
     Field(
         name="trim",

@@ -42,7 +42,7 @@ from foleyd.fields import (
     Part,
     Source,
 )
-from foleyd.values import check, read_text
+from foleyd.values import accepts, check, read_text
 
 __all__ = [
     "DRAWN_SEEDS",
@@ -108,6 +108,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     revision: str = ""
     sources: tuple[Source, ...] = ()
     strength: float | None = None
+    centre: int | None = None
+    distance: float | None = None
 
     trim: bool = True
     fade_in: float = 0.5
@@ -140,6 +142,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         mine = OWN_FIELDS.get(self.operation, {})
         for name in BOUND_FIELDS:
             if name in mine and getattr(self, name) is None:
+                if mine[name] is None:
+                    raise BadRequest(
+                        f"{name} is missing: give {accepts(FIELDS[name])} for '{self.operation}'."
+                    )
                 msgspec.structs.force_setattr(self, name, mine[name])
             elif name not in mine and getattr(self, name) is not None:
                 owners = " and ".join(f"'{one}'" for one, fields in OWN_FIELDS.items() if name in fields)

@@ -29,6 +29,7 @@ Examples:
   foleyd render "rain on a tin roof" "distant thunder" -o weather/ --seconds 6 --picture
   foleyd render "a laser shot" --count 4 --seed 10 --format flac
   foleyd render --from kick.wav --rate 44100 -o kick44.wav
+  foleyd render --from kick.wav --operation vary --distance 0.2 --count 8 -o kicks/
   foleyd render "rain:0.7 | fire:0.3" -o storm.wav
   foleyd render --batch sounds.csv -o sounds/
   foleyd render "a steel door" --operation restyle --source knock.wav --strength 0.6
@@ -227,7 +228,7 @@ def _wanted(
     if origin is not None:
         from foleyd.audio.export import read_recipe
 
-        start = recipe.change(read_recipe(origin), **values)
+        start = _near(read_recipe(origin), values)
         bases = [recipe.change(start, prompt=prompt) for prompt in prompts] if prompts else [start]
     else:
         bases = [recipe.make(prompt=prompt, **values) for prompt in prompts or []]
@@ -240,6 +241,13 @@ def _wanted(
             )
         wanted += [recipe.change(base, seed=first + k) for k in range(count)]
     return wanted
+
+
+def _near(origin: Recipe, values: dict[str, object]) -> Recipe:
+    """A clip's recipe with what was given; a variation of a clip stays near its seed."""
+    if values.get("operation") == "vary" and origin.operation == "text":
+        values = {"centre": origin.seed, **values}
+    return recipe.change(origin, **values)
 
 
 def _prepared(session: Session, wanted: Recipe, model: str, origin: Path | None) -> Request:

@@ -141,3 +141,30 @@ def test_a_running_daemon_is_given_the_source(
     with Client(daemon.file) as client:
         same = client.render("a bell", operation="restyle", seed=1, steps=4, source=door).result(PATIENCE)
     assert same.kept == (True,)
+
+
+def test_a_clip_is_varied(run: Run, model: str, tmp_path: Path) -> None:
+    how = ("--model", model, "--format", "wav32f")
+    clip = tmp_path / "bell.wav"
+    assert run("render", "a bell", "--seed", 5, "--seconds", 0.6, "-o", clip, *how).status == 0
+    before = clip.read_bytes()
+    vary = ("render", "--from", clip, "--operation", "vary", *how, "--count", 3, "-o")
+    near = run(*vary, tmp_path / "near", "--distance", 0.2)
+    assert near.status == 0, near.err
+    inside = [read_recipe(path) for path in near.paths]
+    assert [(one.prompt, one.centre, one.seed, one.distance) for one in inside] == [
+        ("a bell", 5, seed, 0.2) for seed in (5, 6, 7)
+    ]
+    sounds = [read_clip(path)[0] for path in (clip, *near.paths)]
+    assert not any(np.array_equal(one, other) for k, one in enumerate(sounds) for other in sounds[:k])
+    same = run(*vary, tmp_path / "same", "--distance", 0, "--seed", 11)
+    assert same.status == 0, same.err
+    assert all(np.array_equal(read_clip(path)[0], sounds[0]) for path in same.paths)
+    assert clip.read_bytes() == before
+
+    # a variation is varied around what it is a variation of; and words alone have no seed to stay near
+    again = run(*vary, tmp_path / "again", "--distance", 0.5, "--from", near.paths[1])
+    assert {read_recipe(path).centre for path in again.paths} == {5}
+    lost = run("render", "a bell", "--operation", "vary", *how)
+    assert lost.status == 2
+    assert "centre is missing" in lost.err

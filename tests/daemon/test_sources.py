@@ -1,4 +1,4 @@
-"""Sounds that operations start from, on both wires: what is taken in, what is refused, what is left alone."""
+"""Operations on both wires, and the sounds they start from: what is taken in, refused, left alone."""
 
 from __future__ import annotations
 
@@ -184,9 +184,13 @@ class Host:
         self._daemon = daemon
 
     def restyle(self, source: object, *more: object) -> tuple[Any, ...]:
-        """Ask for a restyle; /done or /fail, with its arguments."""
+        """As :meth:`render`, of a source."""
+        return self.render("rain", "operation", "restyle", "source", source, "seed", 1, "steps", 4, *more)
+
+    def render(self, *arguments: object) -> tuple[Any, ...]:
+        """Ask for a sound as number 5; /done or /fail, with its arguments."""
         builder = OscMessageBuilder(RENDER)
-        for one in (5, "rain", "operation", "restyle", "source", source, "seed", 1, "steps", 4, *more):
+        for one in (5, *arguments):
             builder.add_arg(one)
         self._socket.sendto(builder.build().dgram, self._daemon)
         while True:
@@ -290,3 +294,16 @@ def test_half_a_source_is_none_and_is_swept(tmp_path: Path) -> None:
     for bad in ("", "../../etc/passwd", "A" * 64, "0" * 63):
         with pytest.raises(BadRequest, match="no hash of a source"):
             sources.path(bad)
+
+
+def test_variations_over_both_wires(host: Host, client: Client) -> None:
+    how = {"operation": "vary", "centre": 3, "distance": 0.2, "steps": 4, "seconds": 0.5}
+    result = client.render("a bell", count=2, seed=1, **how).result(PATIENCE)
+    assert [(clip.seed, clip.recipe["centre"]) for clip in result.clips] == [(1, 3), (2, 3)]
+    assert result.set_id
+    pairs = [one for pair in how.items() for one in pair]
+    told = host.render("a bell", "seed", 2, *pairs)
+    assert (told[0], told[3]) == ("/done", result.clips[1].clip_id)
+    refused = host.render("a bell", "operation", "vary")
+    assert (refused[0], refused[4]) == ("/fail", "bad_request")
+    assert refused[2].startswith("centre is missing")

@@ -5,11 +5,15 @@ same latents alone, in a batch and on every device. Schedulers that draw noise a
 same generators.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
 
 LARGEST_SEED = 2**31 - 1
+_SIDEWAYS = LARGEST_SEED + 1
+"""Added to the seeds of variations, so that none of them is the noise of another sound's seed; no more, since
+torch looks at 32 bits of a seed on the CPU."""
 
 
 def generators(seeds: Sequence[int]) -> list[torch.Generator]:
@@ -26,3 +30,20 @@ def normal(
     """Standard normal noise, float32 `[len(sources), *shape]`, row k drawn from `sources[k]`."""
     rows = [torch.randn(shape, generator=source, dtype=torch.float32) for source in sources]
     return torch.stack(rows).to(device)
+
+
+def around(centre: torch.Tensor, seeds: Sequence[int], distances: Sequence[float]) -> torch.Tensor:
+    """Noise near `centre` `[n, …]`: row k turned by `distances[k]` (0…1) of a right angle towards noise of
+    `seeds[k]`'s own.
+
+    Two normal vectors of this many numbers stand at nearly a right angle on nearly one sphere, so the turn is
+    spherical interpolation between them (Shoemake 1985), and what comes is normal noise too. 0 is `centre` to
+    the bit.
+    """
+    rows = []
+    for row, seed, distance in zip(centre, seeds, distances, strict=True):
+        sideways = torch.Generator(device="cpu").manual_seed(_SIDEWAYS + seed)
+        other = torch.randn(row.shape, generator=sideways, dtype=torch.float32).to(row.device)
+        angle = distance * math.pi / 2
+        rows.append(math.cos(angle) * row + math.sin(angle) * other)
+    return torch.stack(rows)

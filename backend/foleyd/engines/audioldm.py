@@ -231,7 +231,7 @@ class AudioLDM:
         # _check has seen to it that these are filled
         steps, scale, name = first.steps or 1, first.guidance or 1.0, first.scheduler or ""
         scheduler = schedulers.make(name, self._about.scheduler, steps, device)
-        drawing = noise.generators(seeds)
+        drawing = noise.generators([operations.drawn_seed(recipe) for recipe in recipes])
         drawn = noise.normal((shape.channels, self._about.frames(first), shape.bins), drawing, device)
         start = operations.start(operations.Bench(scheduler, steps, drawn, sources, self._listen), recipes)
         prompts = self.networks.prompts

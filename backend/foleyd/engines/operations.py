@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from foleyd.diffusion import noisy
+from foleyd.diffusion import noise, noisy
 from foleyd.diffusion.loop import Hook
 from foleyd.engines.base import SourceSound
 from foleyd.engines.encoder import Ear
@@ -24,14 +24,21 @@ class Start(NamedTuple):
 
 
 class Bench(NamedTuple):
-    """What an operation works with: the `scheduler` of this render, fresh, and its `steps`; the `noise` of
-    the seeds `[n, c, t, f]`; the `sources` by hash; and how to get the ear that hears them."""
+    """What an operation works with: the `scheduler` of this render, fresh, and its `steps`; the `noise`
+    that the recipes' seeds draw `[n, c, t, f]`; the `sources` by hash; and how to get the ear for them."""
 
     scheduler: Any
     steps: int
     noise: torch.Tensor
     sources: Mapping[str, SourceSound]
     ear: Callable[[], Ear]
+
+
+def drawn_seed(recipe: Recipe) -> int:
+    """The seed that the noise of a recipe is drawn with: a variation begins with that of its centre, and has
+    its noise at the steps."""
+    seed = recipe.seed if recipe.centre is None else recipe.centre
+    return seed or 0
 
 
 def start(bench: Bench, recipes: Sequence[Recipe]) -> Start:
@@ -52,10 +59,19 @@ def _restyle(bench: Bench, recipes: Sequence[Recipe]) -> Start:
     )
 
 
+def _vary(bench: Bench, recipes: Sequence[Recipe]) -> Start:
+    seeds = [recipe.seed or 0 for recipe in recipes]
+    return Start(noise.around(bench.noise, seeds, [recipe.distance or 0.0 for recipe in recipes]))
+
+
 def _heard(bench: Bench, recipes: Sequence[Recipe]) -> torch.Tensor:
     """The latents of each recipe's source, `[n, c, t, f]`."""
     ear, frames = bench.ear(), bench.noise.shape[2]
     return torch.cat([ear.hear(bench.sources[one.sources[0].sha256], frames).latents for one in recipes])
 
 
-_STARTS: Mapping[str, Callable[[Bench, Sequence[Recipe]], Start]] = {"text": _text, "restyle": _restyle}
+_STARTS: Mapping[str, Callable[[Bench, Sequence[Recipe]], Start]] = {
+    "text": _text,
+    "restyle": _restyle,
+    "vary": _vary,
+}

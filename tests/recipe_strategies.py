@@ -70,7 +70,8 @@ def _fits(values: dict[str, object]) -> bool:
     start, stop = (values.get(name, FIELDS[name].default) for name in ("guidance_from", "guidance_to"))
     assert isinstance(start, float)
     assert isinstance(stop, float)
-    return start < stop
+    redo = [values[name] for name in ("redo_from", "redo_to") if name in values]
+    return start < stop and (not redo or redo[0] < redo[1])  # type: ignore[operator]
 
 
 def any_recipe() -> st.SearchStrategy[Recipe]:

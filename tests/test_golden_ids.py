@@ -194,6 +194,8 @@ ANOTHER: dict[str, object] = {
     "strength": 0.25,
     "centre": 9,
     "distance": 0.5,
+    "redo_from": 0.1,
+    "redo_to": 12,
     "trim": False,
     "fade_in": 0.6,
     "fade_out": 10.1,
@@ -226,7 +228,7 @@ def _home(name: str) -> dict[str, object]:
     for operation, own in OWN_FIELDS.items():
         if name in own:
             sources = [{"role": role, "sha256": "1" * 64} for role in OPERATIONS[operation]]
-            needed = {field: 8 for field, value in own.items() if value is None}
+            needed = {field: 8 + k for k, (field, value) in enumerate(own.items()) if value is None}
             return {"operation": operation, "sources": sources, **needed}
     return {}
 

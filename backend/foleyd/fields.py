@@ -70,12 +70,18 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     sha256: str
 
 
-OPERATIONS: Mapping[str, tuple[str, ...]] = {"text": (), "restyle": ("source",), "vary": ()}
+OPERATIONS: Mapping[str, tuple[str, ...]] = {
+    "text": (),
+    "restyle": ("source",),
+    "vary": (),
+    "inpaint": ("source",),
+}
 """The operations that a recipe may name, each with the roles of the sources that it needs, in their order."""
 
 OWN_FIELDS: Mapping[str, Mapping[str, object]] = {
     "restyle": {"strength": 0.5},
     "vary": {"centre": None, "distance": 0.25},
+    "inpaint": {"redo_from": None, "redo_to": None},
 }
 """The fields that belong to some operations alone, by operation, with their values where a recipe gives none;
 None where a recipe has to. Any other operation refuses them."""
@@ -95,7 +101,8 @@ _ROWS: tuple[Field, ...] = (
         default="text",
         flag="--operation",
         help="What is done: 'text' makes a sound from words alone; 'restyle' makes a source sound like the "
-        "words; 'vary' makes sounds near one that was made from words.",
+        "words; 'vary' makes sounds near one that was made from words; 'inpaint' makes a part of a source "
+        "anew.",
     ),
     Field(
         name="prompt",
@@ -288,6 +295,32 @@ _ROWS: tuple[Field, ...] = (
         flag="--distance",
         help="Of 'vary': how far to go from that sound: 0 is the sound itself, 1 any other one; 0.25 when "
         "absent.",
+    ),
+    Field(
+        name="redo_from",
+        part="generating",
+        kind="number",
+        unit="s",
+        low=0.0,
+        high=30.0,
+        grid=0.001,
+        default=None,
+        optional=True,
+        flag="--redo-from",
+        help="Of 'inpaint': where the part begins that is made anew.",
+    ),
+    Field(
+        name="redo_to",
+        part="generating",
+        kind="number",
+        unit="s",
+        low=0.0,
+        high=30.0,
+        grid=0.001,
+        default=None,
+        optional=True,
+        flag="--redo-to",
+        help="Of 'inpaint': where it ends; everything outside stays the source's own.",
     ),
     Field(
         name="trim",

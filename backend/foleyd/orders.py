@@ -31,7 +31,7 @@ def fill(session: Session, talk: Talk, order: Order) -> Clip:
     raise."""
     talk.begin(order.request.recipe.prompt)
     sound = session.sound(order.request)
-    clip = clips.write(sound, order.path, order.subtype, picture=order.picture)
+    clip = clips.write(sound, order.path, order.subtype, session.sources, picture=order.picture)
     talk.say(sentence(clip))
     for note in clip.notes:
         talk.say(f"  note: {note}")

@@ -110,6 +110,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     strength: float | None = None
     centre: int | None = None
     distance: float | None = None
+    redo_from: float | None = None
+    redo_to: float | None = None
 
     trim: bool = True
     fade_in: float = 0.5
@@ -136,6 +138,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"sources are {_listing(given)}: operation '{self.operation}' takes {_listing(needed)}."
             )
         self._check_own_fields()
+        if None not in (self.redo_from, self.redo_to) and not self.redo_from < self.redo_to:  # type: ignore[operator]
+            raise BadRequest(
+                f"redo_from is {self.redo_from:g}, redo_to {self.redo_to:g}: give a range that ends after it "
+                "begins."
+            )
 
     def _check_own_fields(self) -> None:
         """Refuse what belongs to other operations, and fill in what this one needs and was not given."""

@@ -32,7 +32,8 @@ Examples:
   foleyd render --from kick.wav --operation vary --distance 0.2 --count 8 -o kicks/
   foleyd render "rain:0.7 | fire:0.3" -o storm.wav
   foleyd render --batch sounds.csv -o sounds/
-  foleyd render "a steel door" --operation restyle --source knock.wav --strength 0.6
+  foleyd render "a steel door" --operation restyle --source knock.wav --strength 0.5
+  foleyd render "a dog barks" --operation inpaint --source street.wav --redo-from 1.5 --redo-to 2
 
 \b
 Seeds: clip k of a prompt (from 0) has seed S + k. S is --seed, else with --from the clip's own,

@@ -1,4 +1,4 @@
-"""``foleyd render --operation restyle``: a source from a file or the library, and everything that is none."""
+"""``foleyd render --operation``: sources from files and the library, and everything that is none."""
 
 from __future__ import annotations
 
@@ -168,3 +168,60 @@ def test_a_clip_is_varied(run: Run, model: str, tmp_path: Path) -> None:
     lost = run("render", "a bell", "--operation", "vary", *how)
     assert lost.status == 2
     assert "centre is missing" in lost.err
+
+
+def test_a_part_is_made_anew_and_the_rest_is_the_source_s_own(
+    run: Run, model: str, tmp_path: Path, own_home: Path
+) -> None:
+    street = tmp_path / "street.wav"
+    street.write_bytes(encoded(0.3 * noise(52_921, 2), subtype="PCM_16"))
+    before = street.read_bytes()
+    inpaint = (
+        "render",
+        "a bell",
+        "--operation",
+        "inpaint",
+        "--seed",
+        1,
+        "--model",
+        model,
+        "--source",
+        street,
+    )
+    ran = run(*inpaint, "--redo-from", 0.3, "--redo-to", 0.6, "-o", tmp_path / "made.wav")
+    assert ran.status == 0, ran.err
+    (own, own_rate), (made, rate) = read_clip(street), read_clip(tmp_path / "made.wav")
+    assert (rate, made.shape[0]) == (own_rate, 2)
+    assert own.shape[1] <= made.shape[1] < own.shape[1] + rate // 1000 + 1
+    first, end = round(0.3 * rate), round(0.6 * rate)
+    np.testing.assert_array_equal(made[:, :first], own[:, :first])
+    np.testing.assert_array_equal(made[:, end : own.shape[1]], own[:, end:])
+    assert not made[:, own.shape[1] :].any()
+    inside = made[:, first + 1000 : end - 1000]
+    assert np.abs(inside - own[:, first + 1000 : end - 1000]).max() > 0.05
+    loudness = np.sqrt(np.mean(np.square(inside)) / np.mean(np.square(own.mean(0))))
+    assert 0.5 < loudness < 2
+    assert street.read_bytes() == before
+    # the recipe in the clip is enough
+    street.unlink()
+    again = run("render", "--from", tmp_path / "made.wav", "--model", model, "-o", tmp_path / "again.wav")
+    assert again.status == 0, again.err
+    np.testing.assert_array_equal(read_clip(tmp_path / "again.wav")[0], made)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--redo-from", 0.2), "redo_to is missing"),
+        (("--redo-from", 0.4, "--redo-to", 0.2), "give a range that ends after it begins"),
+        (("--redo-from", 0.7, "--redo-to", 0.9), "redo_from is 0.7, the source lasts 0.600 s"),
+        (("--redo-from", -1, "--redo-to", 0.2), "redo_from"),
+    ],
+)
+def test_a_range_that_is_none_is_refused(
+    run: Run, model: str, door: Path, no_worker: Callable[[], None], flags: tuple[object, ...], said: str
+) -> None:
+    no_worker()
+    ran = run("render", "a bell", "--operation", "inpaint", "--model", model, "--source", door, *flags)
+    assert ran.status == 2, ran.err
+    assert said in ran.err

@@ -307,3 +307,24 @@ def test_variations_over_both_wires(host: Host, client: Client) -> None:
     refused = host.render("a bell", "operation", "vary")
     assert (refused[0], refused[4]) == ("/fail", "bad_request")
     assert refused[2].startswith("centre is missing")
+
+
+def test_a_part_is_made_anew_over_both_wires(host: Host, client: Client, served: Served) -> None:
+    samples = (0.3 * noise(FRAMES, 2, seed=6)).astype(np.float32)
+    data = encoded(samples, subtype="FLOAT")
+    how = {"operation": "inpaint", "seed": 1, "steps": 4, "redo_from": 0.1, "redo_to": 0.3}
+    result = client.render("rain", source=data, **how).result(PATIENCE)
+    [audio] = result.audio
+    assert (audio.rate, audio.channels, audio.frames) == (RATE, 2, FRAMES)
+    first, end = round(0.1 * RATE), round(0.3 * RATE)
+    np.testing.assert_allclose(audio.samples[:, :first], samples.T[:, :first], atol=2**-23)
+    np.testing.assert_allclose(audio.samples[:, end:], samples.T[:, end:], atol=2**-23)
+    assert np.abs(audio.samples[:, first:end] - samples.T[:, first:end]).max() > 0.1
+    (served.home / "sounds" / "street.wav").write_bytes(data)
+    pairs = [one for pair in how.items() for one in pair]
+    assert host.render("rain", "source", "street.wav", *pairs)[3] == result.clips[0].clip_id
+    answer, _, said, *_ = host.render(
+        "rain", "operation", "inpaint", "source", "street.wav", "redo_from", 0.1
+    )
+    assert answer == "/fail"
+    assert said.startswith("redo_to is missing")

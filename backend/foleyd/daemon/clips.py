@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from foleyd import recipe
-from foleyd.audio import finish
+from foleyd.audio import finish, patch
 from foleyd.audio.card import ClipMeta
-from foleyd.audio.export import read_meta, write_clip
+from foleyd.audio.export import read_clip, read_meta, write_clip
 from foleyd.audio.finish import Finished
+from foleyd.daemon.sources import Sources
 from foleyd.errors import BadRequest
 from foleyd.recipe import Recipe
 
@@ -60,10 +63,11 @@ def identify(sound: Sound) -> str:
     return recipe.clip_id(sound.take.identity.take_id, sound.request.recipe)
 
 
-def finished(sound: Sound) -> tuple[Finished, ClipMeta]:
-    """A sound as its recipe wants it, and what its file says about it. Raises RenderFailed, BadRequest."""
+def finished(sound: Sound, sources: Sources | None = None) -> tuple[Finished, ClipMeta]:
+    """A sound as its recipe wants it, and what its file says about it; `sources`: where its sources are,
+    the library's own unless given. Raises RenderFailed, BadRequest."""
     made, take, model = sound.request.recipe, sound.take.identity, sound.request.model
-    done = finish.finish(sound.take.samples, take.rate, made)
+    done = finish.finish(*_material(sound, sources), made)
     meta = ClipMeta(
         recipe=made,
         take_id=take.take_id,
@@ -85,19 +89,32 @@ def finished(sound: Sound) -> tuple[Finished, ClipMeta]:
     return done, meta
 
 
+def _material(sound: Sound, sources: Sources | None) -> tuple[NDArray[np.float32], int]:
+    """What is finished, with its rate: the take, or the source with the take in a part of it."""
+    made, take = sound.request.recipe, sound.take
+    if made.redo_from is None or made.redo_to is None:
+        return take.samples, take.identity.rate
+    [one] = made.sources
+    own, rate = read_clip((sources or Sources()).need(one.sha256, one.role).path)
+    whole = patch.patched(own, rate, take.samples, take.identity.rate, made.redo_from, made.redo_to)
+    return whole, rate
+
+
 def notes(sound: Sound, done: Finished) -> tuple[str, ...]:
     """What could not be met to the letter: wishes of the finishing, and a take that could not be kept."""
     return (*done.notes, *filter(None, [sound.take.unkept]))
 
 
-def write(sound: Sound, path: Path, subtype: str, *, picture: bool = False) -> Clip:
+def write(
+    sound: Sound, path: Path, subtype: str, sources: Sources | None = None, *, picture: bool = False
+) -> Clip:
     """Finish a sound and write it to `path` (its ending says the kind of file), whole or not at all.
 
     `subtype` is one of :data:`foleyd.audio.export.SUBTYPES` for it. `picture` draws waveform and
     spectrogram beside it, in a PNG of the same name. Raises RenderFailed, BadRequest, DiskFull.
     """
     made, take, model = sound.request.recipe, sound.take.identity, sound.request.model
-    done, meta = finished(sound)
+    done, meta = finished(sound, sources)
     write_clip(path, done.samples, done.rate, meta, subtype)
     drawn = None
     if picture:

@@ -176,7 +176,7 @@ class Library:
             found = self._stock.shelf.look(clips.identify(sound))
             if found.made == sound.request.recipe:
                 return self._added(found, tuple(filter(None, [sound.take.unkept])))
-        done, meta = clips.finished(sound)
+        done, meta = clips.finished(sound, self.sources)
         return self._added(self._stock.shelf.put(done, meta), clips.notes(sound, done))
 
     def take_in(self, data: bytes, name: str) -> Added:

@@ -25,8 +25,10 @@ LONGEST_S = 30.0
 MOST_RATE = 192_000
 """What operations take, so that a sound made of a source fits into one message."""
 
-AS_LONG_AS_SOURCE = frozenset({"restyle"})
+AS_LONG_AS_SOURCE = frozenset({"restyle", "inpaint"})
 """Operations whose sound is as long as its source unless seconds are given."""
+UNTOUCHED: Mapping[str, object] = {"trim": False, "fade_in": 0, "fade_out": 0, "level": "none"}
+"""The finishing of what is a recording but for a part, unless the request has another."""
 
 _SUFFIX = ".wav"
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -147,5 +149,21 @@ def started(fields: Mapping[str, object], given: Mapping[str, Kept]) -> dict[str
         low, high = FIELDS["seconds"].low, FIELDS["seconds"].high
         assert low is not None
         assert high is not None
-        filled["seconds"] = min(max(round(first.seconds, 3), low), high)
+        filled["seconds"] = min(max(-(-1000 * first.frames // first.rate) / 1000, low), high)
+    if first is not None and operation == "inpaint":
+        filled = {**_own_finishing(first), **filled}
+        begin = filled.get("redo_from")
+        if isinstance(begin, int | float) and begin >= first.seconds:
+            raise BadRequest(
+                f"redo_from is {begin:g}, the source lasts {first.seconds:.3f} s: give a part of it."
+            )
     return filled
+
+
+def _own_finishing(source: Kept) -> dict[str, object]:
+    """The finishing that leaves a source's samples, rate and channels as they are."""
+    low, high = FIELDS["rate"].low, FIELDS["rate"].high
+    assert low is not None
+    assert high is not None
+    rate = {"rate": source.rate} if low <= source.rate <= high else {}
+    return {**UNTOUCHED, **rate, "width": "stereo" if source.channels > 1 else "mono"}

@@ -66,6 +66,10 @@ class Ear:
         log_mel = self._log_mel(torch.from_numpy(samples * np.float32(gain)).unsqueeze(0))
         return Heard(self._encode(log_mel.to(self._device)), gain)
 
+    def place(self, seconds: float) -> float:
+        """Where a time lies among the latent frames."""
+        return seconds * self._geometry.rate / self._geometry.samples(1)
+
     def samples(self, source: SourceSound, count: int, first_s: float = 0.0) -> NDArray[np.float32]:
         """`count` samples of the source from second `first_s` on, mixed to mono at the model's rate."""
         rate = self._geometry.rate

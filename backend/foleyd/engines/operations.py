@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
 from foleyd.diffusion import noise, noisy
-from foleyd.diffusion.loop import Hook
+from foleyd.diffusion.loop import Hook, Moment
 from foleyd.engines.base import SourceSound
 from foleyd.engines.encoder import Ear
 from foleyd.recipe import Recipe, steps_taken
@@ -64,6 +65,22 @@ def _vary(bench: Bench, recipes: Sequence[Recipe]) -> Start:
     return Start(noise.around(bench.noise, seeds, [recipe.distance or 0.0 for recipe in recipes]))
 
 
+def _inpaint(bench: Bench, recipes: Sequence[Recipe]) -> Start:
+    clean, ear, steps = _heard(bench, recipes), bench.ear(), bench.steps
+    frames = torch.arange(clean.shape[2], device=clean.device)
+    rows = []
+    for one in recipes:
+        first, end = math.floor(ear.place(one.redo_from or 0.0)), math.ceil(ear.place(one.redo_to or 0.0))
+        rows.append((frames < first) | (frames >= end))
+    own = torch.stack(rows)[:, None, :, None]
+
+    def put_back(moment: Moment) -> torch.Tensor:
+        left = noisy.after_step(bench.scheduler, clean, bench.noise, moment.step, steps)
+        return torch.where(own, left, moment.latents)
+
+    return Start(bench.noise, hooks=(put_back,))
+
+
 def _heard(bench: Bench, recipes: Sequence[Recipe]) -> torch.Tensor:
     """The latents of each recipe's source, `[n, c, t, f]`."""
     ear, frames = bench.ear(), bench.noise.shape[2]
@@ -74,4 +91,5 @@ _STARTS: Mapping[str, Callable[[Bench, Sequence[Recipe]], Start]] = {
     "text": _text,
     "restyle": _restyle,
     "vary": _vary,
+    "inpaint": _inpaint,
 }

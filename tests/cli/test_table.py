@@ -68,7 +68,7 @@ def test_toml_without_headers_has_no_lines_to_tell(tmp_path: Path) -> None:
         ("b.csv", 'prompt,seed\n"a" b,1\n', "line 2: it is not CSV"),
         ("b.csv", 'prompt,seed\n"a,1\n', "it is not CSV"),
         ("b.csv", b"prompt\n\xff\xfe\n", "is not UTF-8"),
-        ("b.csv", "prompt,operation\na,text\n", "no column 'operation'"),
+        ("b.csv", "prompt,sources\na,b\n", "no column 'sources'"),
         ("b.toml", "[[clip]\n", "is not TOML: .*line 1"),
         ("b.toml", "", "has no rows"),
         ("b.toml", "clip = 3", "clip and defaults of another kind"),

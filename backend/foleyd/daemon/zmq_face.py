@@ -100,8 +100,10 @@ class ZmqFace:
             if data and self._endpoint is not None:
                 self._endpoint.tell(peer, CHUNK, made, buffers=[data])
 
+        # parts are the model's own sound: of what is a recording but for a range they would tell a lie
+        early = request.early and request.recipe.get("operation") != "inpaint"
         _job, reply = await self._service.render(
-            request, client, "zmq", watch, heard=heard if request.early else None, buffers=buffers
+            request, client, "zmq", watch, heard=heard if early else None, buffers=buffers
         )
         return reply, ()
 

@@ -22,6 +22,7 @@ from foleyd.runtime import open_runtime, prepared
 from foleyd.runtime.openvino import BLOBS, OpenVino
 from foleyd.runtime.prepared import Network, Prepared, Way
 
+NETWORKS = {"unet", "vae", "vocoder", "fast_vocoder"}
 CLOSE = 1e-3
 """Relative error of a float32 render: a few steps after a few networks."""
 CLOSE_BFLOAT16 = 0.3
@@ -84,13 +85,13 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_every_network_was_tried_and_is_right(ready: Ready) -> None:
-    assert set(ready.record.networks) == {"unet", "vae", "vocoder"}
+    assert set(ready.record.networks) == NETWORKS
     for network in ready.record.networks.values():
         assert "float32" in network.ways
         for precision, way in network.ways.items():
             assert way.error <= prepare.ERROR_LIMITS[precision]
             assert way.seconds > 0
-    assert [line.split(":")[0] for line in ready.log if "exports" in line] == ["unet", "vae", "vocoder"]
+    assert {line.split(":")[0] for line in ready.log if "exports" in line} == NETWORKS
 
 
 def test_a_prepared_model_is_not_prepared_again(ready: Ready) -> None:

@@ -38,7 +38,7 @@ DESCRIPTION = {
     "auto_seconds": 2.56,
     "min_generate_seconds": 1.28,
     "steps": 20,
-    "guidance": 3.5,
+    "guidance": 3.0,
     "scheduler": "dpmpp-2m",
 }
 
@@ -50,7 +50,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     autoencoder_steps: int = 2400
     text_steps: int = 450
     vocoder_steps: int = 3200
-    denoiser_steps: int = 13_600
+    denoiser_steps: int = 17_800
     procedural_each: int = 130
     captions_each: int = 6
     seed: int = 1

@@ -50,7 +50,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     loudness_lufs: float | None
 
 
-SHOWS: tuple[Show, ...] = (Show("a deep kick drum", 2), Show("a bright glockenspiel note", 21))
+SHOWS: tuple[Show, ...] = (Show("a deep kick drum", 10), Show("a bright glockenspiel note", 6))
 
 
 def demo(

@@ -15,8 +15,9 @@ import transformers
 import audioldm_reference as reference
 import tiny
 from foleyd.engines import base
-from foleyd.engines.audioldm import AudioLDM, Denoiser
+from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import Step
+from foleyd.engines.networks import Denoiser
 from foleyd.errors import BadRequest, Cancelled, RenderFailed
 from foleyd.recipe import Recipe, make, take_id
 

@@ -53,6 +53,23 @@ def value_of(field: Field) -> st.SearchStrategy[object]:
     return found | st.none() if field.default is None else found
 
 
+LENGTH = ("seconds", "bars", "bpm", "beats")
+"""The fields that say how long, of which some exclude others."""
+
+
+def lengths() -> st.SearchStrategy[dict[str, object]]:
+    """Values of :data:`LENGTH` that agree with each other: none, seconds, or bars at a tempo."""
+    bars = {
+        "bars": st.integers(500, 2000).map(lambda thousandths: thousandths / 1000),
+        "bpm": st.integers(60_000, 200_000).map(lambda thousandths: thousandths / 1000),
+    }
+    return (
+        st.just({})
+        | st.fixed_dictionaries({"seconds": value_of(FIELDS["seconds"])})
+        | st.fixed_dictionaries(bars, optional={"beats": st.integers(2, 8)})
+    )
+
+
 SHA256 = st.integers(0, 2**256 - 1).map(lambda number: f"{number:064x}")
 
 
@@ -80,11 +97,12 @@ def any_recipe() -> st.SearchStrategy[Recipe]:
 
 def _of_operation(operation: str) -> st.SearchStrategy[Recipe]:
     foreign = set(BOUND_FIELDS) - OWN_FIELDS.get(operation, {}).keys()
-    left_out = {"prompt", "operation", "sources", *foreign, *_required(operation)}
+    left_out = {"prompt", "operation", "sources", *LENGTH, *foreign, *_required(operation)}
     optional = {name: value_of(field) for name, field in FIELDS.items() if name not in left_out}
     sources = [
         st.fixed_dictionaries({"role": st.just(role), "sha256": SHA256}) for role in OPERATIONS[operation]
     ]
     own = {name: value_of(FIELDS[name]).filter(_given) for name in _required(operation)}
     needed = {**own, "prompt": PLAIN, "operation": st.just(operation), "sources": st.tuples(*sources)}
-    return st.fixed_dictionaries(needed, optional=optional).filter(_fits).map(lambda values: make(**values))
+    given = st.fixed_dictionaries(needed, optional=optional).filter(_fits)
+    return st.tuples(given, lengths()).map(lambda parts: make(**parts[0], **parts[1]))

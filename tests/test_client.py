@@ -45,10 +45,8 @@ def test_a_render_from_the_words_to_the_samples() -> None:
             assert (handle.job_id, handle.reply.state) == (1, "queued")
             request, peer = daemon.jobs[1]
             assert request == m.RenderRequest(
-                recipe={"prompt": "rain", "seed": 4},
+                recipe={"prompt": "rain", "seed": 4, "bars": 2, "bpm": 90},
                 slot="a",
-                bars=2.0,
-                bpm=90.0,
                 priority="live",
                 client="desk",
             )

@@ -180,6 +180,9 @@ ANOTHER: dict[str, object] = {
     "prompt": "a gong",
     "negative": "voices",
     "seconds": 1.5,
+    "bars": 2,
+    "bpm": 121,
+    "beats": 3,
     "seed": 8,
     "steps": 21,
     "guidance": 2.51,
@@ -224,7 +227,9 @@ def test_a_field_moves_the_ids_of_its_part_only(name: str) -> None:
 
 
 def _home(name: str) -> dict[str, object]:
-    """An operation that has the field, where it is not a field of all."""
+    """What the field needs beside it: for a field of some operations alone, one that has it."""
+    if name in ("bars", "bpm", "beats"):
+        return {"seconds": "auto", "bars": 1, "bpm": 120}
     for operation, own in OWN_FIELDS.items():
         if name in own:
             sources = [{"role": role, "sha256": "1" * 64} for role in OPERATIONS[operation]]
@@ -272,18 +277,20 @@ def test_ids_of_an_open_recipe_are_not_given() -> None:
 
 
 class Later(Recipe, frozen=True, kw_only=True):
-    """A recipe as a later foleyd may know it: musical length, more prompts with weights, a finishing step."""
+    """A recipe as a later foleyd may know it: verses in a key, more prompts, a finishing step."""
 
-    bars: int = 0
-    bpm: float = 0.0
+    verses: int = 0
+    key: float = 0.0
     also: tuple[tuple[str, float], ...] = ()
     reverse: bool = False
 
 
 LATER: Mapping[str, Field] = {
     **FIELDS,
-    "bars": Field(name="bars", part="generating", kind="integer", help="Bars.", default=0, optional=True),
-    "bpm": Field(name="bpm", part="generating", kind="number", help="Tempo.", default=0.0, optional=True),
+    "verses": Field(
+        name="verses", part="generating", kind="integer", help="Verses.", default=0, optional=True
+    ),
+    "key": Field(name="key", part="generating", kind="number", help="Key.", default=0.0, optional=True),
     "also": Field(name="also", part="generating", kind="sources", help="More.", default=(), optional=True),
     "reverse": Field(
         name="reverse", part="finishing", kind="switch", help="Backwards.", default=False, optional=True
@@ -295,8 +302,8 @@ LATER: Mapping[str, Field] = {
     changed=st.fixed_dictionaries(
         {},
         optional={
-            "bars": st.integers(1, 8),
-            "bpm": st.sampled_from([87.5, 174.0]),
+            "verses": st.integers(1, 8),
+            "key": st.sampled_from([87.5, 174.0]),
             "also": st.just((("rain", 0.5),)),
             "reverse": st.just(True),
         },

@@ -7,6 +7,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -43,7 +44,7 @@ def test_a_prompt_is_needed() -> None:
     ("name", "says"),
     [
         ("secnds", "a recipe has no field 'secnds': did you mean 'seconds'?"),
-        ("bars", "a recipe has no field 'bars': leave it out, or use a foleyd that knows it."),
+        ("verses", "a recipe has no field 'verses': leave it out, or use a foleyd that knows it."),
         ("z" * 500, f"a recipe has no field '{'z' * 60}': leave it out, or use a foleyd that knows it."),
     ],
 )
@@ -154,7 +155,7 @@ _JSON = st.recursive(
 )
 
 
-@given(values=st.dictionaries(st.sampled_from([*FIELDS, "format", "bars"]), _JSON, max_size=6))
+@given(values=st.dictionaries(st.sampled_from([*FIELDS, "format", "verses"]), _JSON, max_size=6))
 def test_any_values_are_a_recipe_or_a_bad_request(values: dict[str, object]) -> None:
     refused: BadRequest | None = None
     try:
@@ -253,3 +254,40 @@ def _with_morph(monkeypatch: pytest.MonkeyPatch) -> None:
     row = FIELDS["operation"]
     later = msgspec.structs.replace(row, choices=(*row.choices, "morph"))
     monkeypatch.setitem(FIELDS, "operation", later)
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({"bars": 1, "bpm": 120}, Fraction(2)),
+        ({"bars": 0.5, "bpm": 90, "beats": 3}, Fraction(1)),
+        ({"bars": 1, "bpm": 127.3}, Fraction(2400, 1273)),
+        ({"seconds": 0.301}, Fraction(301, 1000)),
+        ({}, None),
+    ],
+)
+def test_a_length_is_exact_in_seconds_and_in_bars(
+    fields: dict[str, object], seconds: Fraction | None
+) -> None:
+    made = make(prompt="x", **fields)
+    assert recipes.length(made) == seconds
+    assert recipes.length(from_json(to_json(made))) == seconds
+    frames = recipes.frames_at(made, 48_000)
+    assert frames == (None if seconds is None else round(seconds * 48_000))
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"bars": 2}, "bars is given without bpm: give the tempo"),
+        ({"bpm": 120}, "bpm is given without bars"),
+        ({"beats": 3}, "beats is given without bars"),
+        ({"bars": 1, "bpm": 120, "seconds": 2}, "both seconds and bars are given"),
+        ({"bars": 64, "bpm": 20}, r"64 bars at 20 bpm last 768\.000 s: a sound has 0\.3 to 30 s"),
+        ({"bars": 0.01, "bpm": 400}, "a sound has 0.3 to 30 s"),
+        ({"bars": 65, "bpm": 120}, "bars is 65: give a number from 0.001 to 64"),
+    ],
+)
+def test_a_length_that_cannot_be_is_refused(fields: dict[str, object], says: str) -> None:
+    with pytest.raises(BadRequest, match=says):
+        make(prompt="x", **fields)

@@ -13,7 +13,7 @@ import msgspec
 
 from foleyd import messages as m
 from foleyd.errors import BadRequest
-from foleyd.messages import Message, RenderRequest
+from foleyd.messages import Message
 
 PROTOCOL = "1.1"
 """Version of the protocol, apart from that of the package: the first number changes when an old client
@@ -178,23 +178,6 @@ def read(command: Command, content: object) -> Message:
         raise BadRequest(
             f"the content of {command.name}_request is nested too deep: send plain fields."
         ) from None
-
-
-def length_in_seconds(request: RenderRequest) -> float | None:
-    """The seconds that `bars` at `bpm` come to, None where the request has no bars. Raises BadRequest."""
-    if request.bars is None:
-        if request.bpm is not None:
-            raise BadRequest("bpm is given without bars: give bars too, or leave it out.")
-        return None
-    if request.bpm is None:
-        raise BadRequest("bars is given without bpm: give the tempo, or seconds instead.")
-    if not 20 <= request.bpm <= 400:
-        raise BadRequest(f"bpm is {request.bpm:g}: give 20 to 400.")
-    if "seconds" in request.recipe:
-        raise BadRequest("both seconds and bars are given: give one of them.")
-    if not 0 < request.bars <= 64:
-        raise BadRequest(f"bars is {request.bars:g}: give more than 0, at most 64.")
-    return request.bars * request.beats * 60 / request.bpm
 
 
 def _refusal(name: str, said: str) -> str:

@@ -104,9 +104,6 @@ class RenderRequest(Message, frozen=True, kw_only=True):
         bool,
         Meta(description="Send each sound (or its draft) in parts as it is made, as `render_chunk`."),
     ] = False
-    bars: Annotated[float | None, Meta(description="Length in bars instead of seconds; needs bpm.")] = None
-    bpm: Annotated[float | None, Meta(description="Tempo in beats a minute, 20 to 400.")] = None
-    beats: Annotated[int, Meta(ge=1, le=32, description="Beats of a bar.")] = 4
     deliver: Annotated[
         Deliver,
         Meta(description="What the result carries: the finished 'clip', the raw 'take', or 'none'."),

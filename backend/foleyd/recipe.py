@@ -24,6 +24,7 @@ import json
 import math
 import secrets
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -60,9 +61,11 @@ __all__ = [
     "change",
     "clip_id",
     "finishing",
+    "frames_at",
     "from_json",
     "generating",
     "is_resolved",
+    "length",
     "make",
     "read_value",
     "recipe_id",
@@ -96,6 +99,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     prompt: str
     negative: str = ""
     seconds: float | Literal["auto"] = "auto"
+    bars: float | None = None
+    bpm: float | None = None
+    beats: int = 4
     seed: int | None = None
     steps: int | None = None
     guidance: float | None = None
@@ -130,6 +136,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"guidance_from is {self.guidance_from:g}, guidance_to {self.guidance_to:g}: give a smaller "
                 "guidance_from, or guidance 1 for none at all."
             )
+        self._check_length()
         for name in ("prompt", "negative"):
             mixture.parts(getattr(self, name), name)
         needed, given = OPERATIONS[self.operation], tuple(source.role for source in self.sources)
@@ -142,6 +149,27 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise BadRequest(
                 f"redo_from is {self.redo_from:g}, redo_to {self.redo_to:g}: give a range that ends after it "
                 "begins."
+            )
+
+    def _check_length(self) -> None:
+        if self.bars is None:
+            for name, given in (
+                ("bpm", self.bpm is not None),
+                ("beats", self.beats != FIELDS["beats"].default),
+            ):
+                if given:
+                    raise BadRequest(f"{name} is given without bars: give bars too, or leave it out.")
+            return
+        if self.bpm is None:
+            raise BadRequest("bars is given without bpm: give the tempo, or seconds instead.")
+        if self.seconds != "auto":
+            raise BadRequest("both seconds and bars are given: give one of them.")
+        low, high = FIELDS["seconds"].low or 0.0, FIELDS["seconds"].high or math.inf
+        lasting = float(length(self) or 0)
+        if not low <= lasting <= high:
+            raise BadRequest(
+                f"{self.bars:g} bars at {self.bpm:g} bpm last {lasting:.3f} s: a sound has {low:g} to "
+                f"{high:g} s."
             )
 
     def _check_own_fields(self) -> None:
@@ -244,6 +272,19 @@ def resolve(recipe: Recipe, defaults: Defaults, *, draw: Callable[[int], int] = 
         "revision": recipe.revision or defaults.revision,
     }
     return change(recipe, **filled)
+
+
+def length(recipe: Recipe) -> Fraction | None:
+    """The seconds that the recipe asks for, exactly, in seconds or in bars; None for ``auto``."""
+    if recipe.bars is not None and recipe.bpm is not None:
+        return Fraction(str(recipe.bars)) * recipe.beats * 60 / Fraction(str(recipe.bpm))
+    return None if recipe.seconds == "auto" else Fraction(str(recipe.seconds))
+
+
+def frames_at(recipe: Recipe, rate: int) -> int | None:
+    """The frames that the recipe's :func:`length` has at ``rate`` Hz; None for ``auto``."""
+    asked = length(recipe)
+    return None if asked is None else round(asked * rate)
 
 
 def steps_taken(recipe: Recipe) -> int:

@@ -253,7 +253,8 @@ def test_too_little_time_is_refused_with_what_would_fit(client: Client) -> None:
 
 def test_bars_and_tempo_are_a_length(client: Client) -> None:
     handle = client.render("bars", bars=1, bpm=120, beats=3, steps=STEPS)
-    assert handle.reply.recipes[0]["seconds"] == 1.5
+    told = handle.reply.recipes[0]
+    assert (told["seconds"], told["bars"], told["bpm"], told["beats"]) == ("auto", 1, 120, 3)
     assert handle.result(PATIENCE).clips[0].frames == 72_000
 
 

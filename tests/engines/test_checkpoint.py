@@ -102,7 +102,7 @@ def test_a_folder_describes_itself(folder: Path) -> None:
     assert about.seconds(make(prompt="rain")) == 2.56
     assert about.seconds(make(prompt="rain", seconds=0.5)) == 1.28
     assert about.seconds(make(prompt="rain", seconds=7)) == 7
-    with pytest.raises(BadRequest, match=r"seconds is 13: this model makes clips of 0.3 to 12 s"):
+    with pytest.raises(BadRequest, match=r"the length is 13 s: this model makes clips of 0.3 to 12 s"):
         about.seconds(make(prompt="rain", seconds=13))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from foleyd.audio import measure
 from foleyd.audio.width import widened
 from foleyd.errors import BadRequest, RenderFailed
-from foleyd.recipe import Recipe
+from foleyd.recipe import Recipe, frames_at, length
 
 Signal = NDArray[np.float64]
 
@@ -104,10 +104,9 @@ def finish(
     start, end = _span(take, rate_in, recipe)
     whole = _resampled(take, rate_in, rate)
     first = round(start * rate / rate_in)
-    if recipe.seconds == "auto":
-        wanted = max(round(end * rate / rate_in) - first, round(SHORTEST_SECONDS * rate))
-    else:
-        wanted = round(float(recipe.seconds) * rate)
+    wanted = frames_at(recipe, rate) or max(
+        round(end * rate / rate_in) - first, round(SHORTEST_SECONDS * rate)
+    )
     cut = whole[:, first : first + wanted]
     if check_silence and measure.is_silent(cut):
         raise RenderFailed(
@@ -133,14 +132,13 @@ def _finish_loop(take: Signal, rate_in: int, recipe: Recipe, loop: tuple[int, in
         )
     material = take[:, : last + 1]
     frames_in = material.shape[1]
-    frames = round(frames_in * recipe.rate / rate_in)
-    if recipe.seconds != "auto":
-        if abs(frames_in / rate_in - float(recipe.seconds)) > 1.0 / rate_in:
-            raise BadRequest(
-                f"the loop lasts {frames_in / rate_in:.4f} s but the recipe asks for {recipe.seconds} s: "
-                "ask for the loop's length or auto."
-            )
-        frames = round(float(recipe.seconds) * recipe.rate)
+    frames = frames_at(recipe, recipe.rate) or round(frames_in * recipe.rate / rate_in)
+    asked = length(recipe)
+    if asked is not None and abs(frames_in / rate_in - asked) > 1.0 / rate_in:
+        raise BadRequest(
+            f"the loop lasts {frames_in / rate_in:.4f} s but the recipe asks for {float(asked):g} s: "
+            "ask for the loop's length or auto."
+        )
     if start == 0:
         ready = _resampled_around(material, frames)
     else:

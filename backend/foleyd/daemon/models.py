@@ -83,5 +83,6 @@ def _check(wanted: Recipe, capabilities: Capabilities, entry: Entry) -> None:
     if wanted.vocoder not in capabilities.vocoders:
         raise BadRequest(f"vocoder is '{wanted.vocoder}': {name} takes {', '.join(capabilities.vocoders)}.")
     low, high = capabilities.seconds
-    if wanted.seconds != "auto" and not low <= wanted.seconds <= high:
-        raise BadRequest(f"seconds is {wanted.seconds:g}: {name} makes {low:g} to {high:g} s.")
+    asked = recipe.length(wanted)
+    if asked is not None and not low <= asked <= high:
+        raise BadRequest(f"the length is {float(asked):g} s: {name} makes {low:g} to {high:g} s.")

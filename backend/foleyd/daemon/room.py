@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foleyd.engines.catalog import in_words
 from foleyd.errors import DiskFull
-from foleyd.recipe import Recipe
+from foleyd.recipe import Recipe, length
 
 RESERVE = 200_000_000
 """Bytes that foleyd leaves free: the index, the journal and the rest of the machine need some."""
@@ -39,5 +39,5 @@ def check(folder: Path, needed: int) -> None:
 
 def needed(made: Recipe) -> int:
     """Bytes that the take and the clip of a recipe have on the disk, at most."""
-    seconds = _LONGEST_SECONDS if made.seconds == "auto" else made.seconds
+    seconds = float(length(made) or _LONGEST_SECONDS)
     return round(seconds * (_TAKE_BYTES_A_SECOND + _CLIP_BYTES_A_FRAME * made.rate)) + 2 * _HEADERS

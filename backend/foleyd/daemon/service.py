@@ -233,9 +233,6 @@ class Service:
         """A prepared request for each clip, seeds counting up from the recipe's own or a drawn one; all their
         drafts come first."""
         fields = {"model": self.model, **request.recipe}
-        seconds = commands.length_in_seconds(request)
-        if seconds is not None:
-            fields["seconds"] = seconds
         base = recipe.from_json(msgspec.json.encode(started(fields, given)))
         if base.seed is None:
             base = recipe.change(base, seed=secrets.randbelow(recipe.DRAWN_SEEDS - request.count + 1))
@@ -402,7 +399,7 @@ def _work(request: Request) -> Work:
     steps = max(1, recipe.steps_taken(made))
     return Work(
         model=f"{request.model.id} {request.model.revision[:12]}".strip(),
-        seconds=able.auto_seconds if made.seconds == "auto" else made.seconds,
+        seconds=float(recipe.length(made) or able.auto_seconds),
         steps=steps,
         guided=(made.guidance or 1.0) > 1.0,
         guided_share=made.guidance_to - made.guidance_from,

@@ -145,7 +145,7 @@ def started(fields: Mapping[str, object], given: Mapping[str, Kept]) -> dict[str
     if given:
         filled["sources"] = [{"role": role, "sha256": given[role].sha256} for role in order]
     first = next(iter(given.values()), None)
-    if first is not None and operation in AS_LONG_AS_SOURCE and "seconds" not in fields:
+    if first is not None and operation in AS_LONG_AS_SOURCE and not {"seconds", "bars"} & fields.keys():
         low, high = FIELDS["seconds"].low, FIELDS["seconds"].high
         assert low is not None
         assert high is not None

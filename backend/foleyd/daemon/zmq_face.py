@@ -190,7 +190,7 @@ class ZmqFace:
 
 def _chunk(job: Job, clip: int, wanted: Recipe, piece: frames.Piece) -> tuple[RenderChunk, bytes]:
     """A part of a sound as it is told, and its samples: none where it lies behind the sound's end."""
-    of = piece.of if wanted.seconds == "auto" else min(piece.of, round(wanted.seconds * piece.rate))
+    of = min(piece.of, recipe.frames_at(wanted, piece.rate) or piece.of)
     samples = PROVISIONAL_GAIN * np.frombuffer(piece.samples, "<f4")[: max(0, of - piece.start)]
     data = samples.astype("<f4").tobytes()
     info = _described("chunk", "", data, (1, len(samples)), piece.rate)

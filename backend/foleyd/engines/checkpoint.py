@@ -8,6 +8,7 @@ imported, so that a catalog can ask too.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from foleyd.engines import front_end
 from foleyd.engines.base import Capabilities
 from foleyd.engines.folder import DESCRIPTION, check_index, choose, names_in, read_description
 from foleyd.errors import BadRequest, ModelBroken
-from foleyd.recipe import OPERATIONS, Recipe
+from foleyd.recipe import OPERATIONS, Recipe, length
 
 AUDIO_TOWER = "audio_encoder"
 HIFI_GAN = "SpeechT5HifiGan"
@@ -167,17 +168,27 @@ class Checkpoint(msgspec.Struct, frozen=True):
         """How much is generated for the recipe, at least. Raises `BadRequest` for a length the model does not
         do.
         """
-        if recipe.seconds == "auto":
-            return self.settings.auto_seconds
+        return max(float(self.asked(recipe)), self.settings.min_generate_seconds)
+
+    def asked(self, recipe: Recipe) -> Fraction:
+        """The seconds that the recipe asks for, the model's own for ``auto``. Raises `BadRequest` for a
+        length the model does not do.
+        """
+        asked = length(recipe)
+        if asked is None:
+            return Fraction(str(self.settings.auto_seconds))
         shortest, longest = self.settings.seconds
-        if not shortest <= recipe.seconds <= longest:
+        if not shortest <= asked <= longest:
             raise BadRequest(
-                f"seconds is {recipe.seconds:g}: this model makes clips of {shortest:g} to {longest:g} s."
+                f"the length is {float(asked):g} s: this model makes clips of {shortest:g} to {longest:g} s."
             )
-        return max(recipe.seconds, self.settings.min_generate_seconds)
+        return asked
 
     def frames(self, recipe: Recipe) -> int:
-        """The latent frames that the recipe is rendered in: those of the next length in `LENGTHS_S`."""
+        """The latent frames that the recipe is rendered in: those of the next length in `LENGTHS_S`, for a
+        loop as near to its own length as they come."""
+        if recipe.operation == "loop":
+            return max(1, round(self.asked(recipe) * self.geometry.rate / self.geometry.samples(1)))
         needed = self.geometry.frames(self.seconds(recipe))
         return next((frames for frames in self.lengths() if frames >= needed), needed)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from foleyd import recipe as recipes
 from foleyd.errors import BadRequest, Busy, Cancelled, FoleydError, JobLost, NoDaemon, WorkerDied
+from foleyd.fields import FIELDS
 from foleyd.messages import MOST_CLIPS, RenderReply
+from foleyd.values import check
 from foleyd_live.clips import Clip
 from foleyd_live.history import ClipSource
 from foleyd_live.promise import Promise
@@ -69,8 +71,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         if early not in (0, 1):
             raise BadRequest(f"early is {pairs['early']!r:.40}: give 1 or 0.")
         bars = pairs.get("bars")
-        if bars is not None and (isinstance(bars, str) or not 0 < bars <= 64):
-            raise BadRequest(f"bars is {bars!r:.40}: give more than 0, at most 64.")
+        if bars is not None:
+            bars = float(cast(float, check(FIELDS["bars"], bars)))
         if bars is not None and "seconds" in fields:
             raise BadRequest("both seconds and bars are given: give one of them.")
         if pairs.get("by", "bar") != "bar":

@@ -75,6 +75,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "restyle": ("source",),
     "vary": (),
     "inpaint": ("source",),
+    "loop": (),
 }
 """The operations that a recipe may name, each with the roles of the sources that it needs, in their order."""
 
@@ -102,7 +103,7 @@ _ROWS: tuple[Field, ...] = (
         flag="--operation",
         help="What is done: 'text' makes a sound from words alone; 'restyle' makes a source sound like the "
         "words; 'vary' makes sounds near one that was made from words; 'inpaint' makes a part of a source "
-        "anew.",
+        "anew; 'loop' makes a sound whose end runs into its beginning.",
     ),
     Field(
         name="prompt",

@@ -164,3 +164,26 @@ def test_a_folder_that_cannot_be_is_refused_before_a_render(
     ran = run("render", "a bell", "--model", model, "-o", f"{tmp_path}/file/made/")
     assert ran.status == 2
     assert "choose another with -o" in ran.err
+
+
+def test_a_loop_in_bars_is_exact_and_names_its_loop(run: Run, model: str, tmp_path: Path) -> None:
+    path = tmp_path / "loop.wav"
+    how = ("render", "a bell", "--operation", "loop", "--model", model, "--seed", 3, "-o", path)
+    assert run(*how, "--bars", 0.25, "--bpm", 127.3, "--rate", 44100).status == 0
+    frames = round(44_100 * 600 / 1273)
+    meta = read_meta(path)
+    assert read_clip(path)[0].shape == (1, frames)
+    assert meta.loops == ((0, frames - 1),)
+    assert (meta.recipe.operation, meta.recipe.bars, meta.recipe.bpm) == ("loop", 0.25, 127.3)
+    assert b"smpl" in path.read_bytes()
+    again = tmp_path / "again.wav"
+    assert run("render", "--from", path, "--model", model, "-o", again).status == 0
+    np.testing.assert_array_equal(read_clip(again)[0], read_clip(path)[0])
+
+    for more, says in (
+        (("--bars", 1), "bars is given without bpm"),
+        (("--bars", 1, "--bpm", 120, "--seconds", 1), "both seconds and bars"),
+    ):
+        refused = run(*how, *more)
+        assert refused.status == 2
+        assert says in refused.err

@@ -79,7 +79,8 @@ def finish(
     longer. With seconds in the recipe the result has exactly ``round(seconds * rate)`` frames (silence
     fills what trimming takes away); with ``auto`` it ends with the sound. ``loop`` names the first and last
     frame of a loop in the take, both included: the clip ends with the loop and is neither trimmed nor
-    faded, and a loop from frame 0 is resampled and widened around its seam.
+    faded, and a loop from frame 0 is resampled and widened around its seam. A take of the operation "loop"
+    is such a loop from its first frame to its last.
 
     Raises RenderFailed with reason "nan", "inf" or (unless ``check_silence`` is off) "silence" for a take
     that is none, BadRequest for loop points that cannot be.
@@ -97,6 +98,8 @@ def finish(
         raise RenderFailed(
             "the model gave silence: render again with another seed or other words.", reason="silence"
         )
+    if loop is None and recipe.operation == "loop":
+        loop = (0, take.shape[1] - 1)
     if loop is not None:
         return _finish_loop(take, rate_in, recipe, loop)
 

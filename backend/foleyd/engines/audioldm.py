@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from foleyd.diffusion import noise, schedulers
 from foleyd.diffusion.guidance import Guidance, Guided
 from foleyd.diffusion.loop import Hook, sample
-from foleyd.engines import checkpoint, operations, sounding, soundness, weights
+from foleyd.engines import checkpoint, circle, operations, sounding, soundness, weights
 from foleyd.engines.base import (
     NO_SOURCES,
     Capabilities,
@@ -33,6 +33,7 @@ from foleyd.engines.base import (
     unheard,
 )
 from foleyd.engines.checkpoint import Checkpoint
+from foleyd.engines.circle import Circle
 from foleyd.engines.encoder import Ear
 from foleyd.engines.networks import encoder_part, parts
 from foleyd.engines.prompts import Prompts
@@ -101,8 +102,9 @@ class AudioLDM:
         return self._networks
 
     def bucket(self, recipe: Recipe) -> str:
-        """ "t" and the number of latent frames. Raises `BadRequest` for a length the model does not do."""
-        return f"t{self._about.frames(recipe)}"
+        """ "t", or "c" for a circle, and the number of latent frames. Raises `BadRequest` for a length the
+        model does not do."""
+        return f"{'c' if recipe.operation == 'loop' else 't'}{self._about.frames(recipe)}"
 
     def render(
         self,
@@ -194,10 +196,10 @@ class AudioLDM:
         drawing = noise.generators([operations.drawn_seed(recipe) for recipe in recipes])
         drawn = noise.normal((shape.channels, self._about.frames(first), shape.bins), drawing, device)
         start = operations.start(operations.Bench(scheduler, steps, drawn, sources, self._listen), recipes)
-        prompts = self.networks.prompts
+        prompts, around = self.networks.prompts, self._circle(first)
         latents = sample(
             Guided(
-                self.networks.denoise,
+                around.denoise(self.networks.denoise) if around else self.networks.denoise,
                 prompts.embed([recipe.prompt for recipe in recipes]),
                 prompts.embed([recipe.negative for recipe in recipes]),
                 Guidance(scale, first.guidance_from, first.guidance_to, first.guidance_rescale),
@@ -213,6 +215,12 @@ class AudioLDM:
         )
         soundness.check_finite(latents, "latents", seeds)
         return latents
+
+    def _circle(self, recipe: Recipe) -> Circle | None:
+        """What a loop is made on."""
+        if recipe.operation != "loop":
+            return None
+        return circle.place(self._about.frames(recipe), self._about.lengths(), self._about.geometry.stride)
 
     def _listen(self) -> Ear:
         """The ear for sources: the VAE's encoder is loaded when the first source comes."""
@@ -234,19 +242,27 @@ class AudioLDM:
     ) -> torch.Tensor:
         """The samples `[1, n]` of one clip: one at a time, the decoders' memory stays that of one."""
         shape, seeds = self._about.geometry, [recipe.seed or 0]
+        around, decode = self._circle(recipe), self.networks.decode
         _go_on(cancelled)
-        mel = self.networks.decode(latents)
+        mel = around.decode(decode, latents) if around else decode(latents)
         soundness.check_finite(mel, "log-mel", seeds)
         vocoder, reach = self.networks.vocode, self._about.reach
         if recipe.vocoder == "fast":
             assert self.networks.vocode_fast is not None
             vocoder, reach = self.networks.vocode_fast, None
         made: list[torch.Tensor] = []
-        start = 0
+        start, of = 0, mel.shape[1] * shape.hop
+        parts = sounding.vocode(vocoder, mel, shape.hop, reach)
+        if around:
+            asked = self._about.asked(recipe)
+            of = round(asked * shape.rate)
+            parts = iter(
+                [circle.sound(vocoder, mel, seconds=asked, rate=shape.rate, hop=shape.hop, reach=reach)]
+            )
         _go_on(cancelled)
-        for samples in sounding.vocode(vocoder, mel, shape.hop, reach):
+        for samples in parts:
             soundness.check_finite(samples, "samples", seeds)
-            heard(Piece(index, start, mel.shape[1] * shape.hop, shape.rate, _array(samples[0])))
+            heard(Piece(index, start, of, shape.rate, _array(samples[0])))
             made.append(samples)
             start += samples.shape[1]
             _go_on(cancelled)

@@ -92,4 +92,5 @@ _STARTS: Mapping[str, Callable[[Bench, Sequence[Recipe]], Start]] = {
     "restyle": _restyle,
     "vary": _vary,
     "inpaint": _inpaint,
+    "loop": _text,
 }

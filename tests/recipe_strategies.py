@@ -105,4 +105,10 @@ def _of_operation(operation: str) -> st.SearchStrategy[Recipe]:
     own = {name: value_of(FIELDS[name]).filter(_given) for name in _required(operation)}
     needed = {**own, "prompt": PLAIN, "operation": st.just(operation), "sources": st.tuples(*sources)}
     given = st.fixed_dictionaries(needed, optional=optional).filter(_fits)
+    if operation == "extend":
+        tenths = st.integers(0, 100).map(lambda count: count / 10)
+        added = st.fixed_dictionaries({"before": tenths, "after": tenths}).filter(
+            lambda one: any(one.values())
+        )
+        return st.tuples(given, added).map(lambda parts: make(**parts[0] | parts[1], seconds=25))
     return st.tuples(given, lengths()).map(lambda parts: make(**parts[0], **parts[1]))

@@ -199,6 +199,8 @@ ANOTHER: dict[str, object] = {
     "distance": 0.5,
     "redo_from": 0.1,
     "redo_to": 12,
+    "before": 0.75,
+    "after": 1.25,
     "trim": False,
     "fade_in": 0.6,
     "fade_out": 10.1,
@@ -234,7 +236,8 @@ def _home(name: str) -> dict[str, object]:
         if name in own:
             sources = [{"role": role, "sha256": "1" * 64} for role in OPERATIONS[operation]]
             needed = {field: 8 + k for k, (field, value) in enumerate(own.items()) if value is None}
-            return {"operation": operation, "sources": sources, **needed}
+            extended = {"seconds": 5, "after": 1} if operation == "extend" else {}
+            return {"operation": operation, "sources": sources, **needed, **extended}
     return {}
 
 

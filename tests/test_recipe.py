@@ -276,6 +276,9 @@ def test_a_length_is_exact_in_seconds_and_in_bars(
     assert frames == (None if seconds is None else round(seconds * 48_000))
 
 
+EXTEND = {"operation": "extend", "sources": [{"role": "source", "sha256": "1" * 64}]}
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
@@ -286,6 +289,10 @@ def test_a_length_is_exact_in_seconds_and_in_bars(
         ({"bars": 64, "bpm": 20}, r"64 bars at 20 bpm last 768\.000 s: a sound has 0\.3 to 30 s"),
         ({"bars": 0.01, "bpm": 400}, "a sound has 0.3 to 30 s"),
         ({"bars": 65, "bpm": 120}, "bars is 65: give a number from 0.001 to 64"),
+        ({**EXTEND}, "before and after are missing"),
+        ({**EXTEND, "after": 2}, "seconds is the length of the whole of an 'extend'"),
+        ({**EXTEND, "before": 1, "after": 2, "seconds": 3}, "seconds is the length of the whole"),
+        ({"after": 2}, "after is given: it belongs to 'extend', not to 'text'"),
     ],
 )
 def test_a_length_that_cannot_be_is_refused(fields: dict[str, object], says: str) -> None:

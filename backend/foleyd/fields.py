@@ -75,6 +75,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "restyle": ("source",),
     "vary": (),
     "inpaint": ("source",),
+    "extend": ("source",),
     "loop": (),
 }
 """The operations that a recipe may name, each with the roles of the sources that it needs, in their order."""
@@ -83,6 +84,7 @@ OWN_FIELDS: Mapping[str, Mapping[str, object]] = {
     "restyle": {"strength": 0.5},
     "vary": {"centre": None, "distance": 0.25},
     "inpaint": {"redo_from": None, "redo_to": None},
+    "extend": {"before": 0.0, "after": 0.0},
 }
 """The fields that belong to some operations alone, by operation, with their values where a recipe gives none;
 None where a recipe has to. Any other operation refuses them."""
@@ -103,7 +105,8 @@ _ROWS: tuple[Field, ...] = (
         flag="--operation",
         help="What is done: 'text' makes a sound from words alone; 'restyle' makes a source sound like the "
         "words; 'vary' makes sounds near one that was made from words; 'inpaint' makes a part of a source "
-        "anew; 'loop' makes a sound whose end runs into its beginning.",
+        "anew; 'extend' makes what comes before and after a source; 'loop' makes a sound whose end runs into "
+        "its beginning.",
     ),
     Field(
         name="prompt",
@@ -357,6 +360,32 @@ _ROWS: tuple[Field, ...] = (
         optional=True,
         flag="--redo-to",
         help="Of 'inpaint': where it ends; everything outside stays the source's own.",
+    ),
+    Field(
+        name="before",
+        part="generating",
+        kind="number",
+        unit="s",
+        low=0.0,
+        high=29.9,
+        grid=0.001,
+        default=None,
+        optional=True,
+        flag="--before",
+        help="Of 'extend': how much is made before the source; none when absent.",
+    ),
+    Field(
+        name="after",
+        part="generating",
+        kind="number",
+        unit="s",
+        low=0.0,
+        high=29.9,
+        grid=0.001,
+        default=None,
+        optional=True,
+        flag="--after",
+        help="Of 'extend': how much is made after it; none when absent.",
     ),
     Field(
         name="trim",

@@ -118,6 +118,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     distance: float | None = None
     redo_from: float | None = None
     redo_to: float | None = None
+    before: float | None = None
+    after: float | None = None
 
     trim: bool = True
     fade_in: float = 0.5
@@ -150,6 +152,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"redo_from is {self.redo_from:g}, redo_to {self.redo_to:g}: give a range that ends after it "
                 "begins."
             )
+        if self.operation == "extend":
+            self._check_extension()
 
     def _check_length(self) -> None:
         if self.bars is None:
@@ -170,6 +174,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise BadRequest(
                 f"{self.bars:g} bars at {self.bpm:g} bpm last {lasting:.3f} s: a sound has {low:g} to "
                 f"{high:g} s."
+            )
+
+    def _check_extension(self) -> None:
+        added = (self.before or 0.0) + (self.after or 0.0)
+        if not added:
+            raise BadRequest("before and after are missing: give the seconds to add, before, after or both.")
+        whole = length(self)
+        if whole is None or whole <= added:
+            raise BadRequest(
+                "seconds is the length of the whole of an 'extend', its source included: give the source, "
+                "and leave seconds out."
             )
 
     def _check_own_fields(self) -> None:

@@ -34,6 +34,8 @@ Examples:
   foleyd render --batch sounds.csv -o sounds/
   foleyd render "a steel door" --operation restyle --source knock.wav --strength 0.5
   foleyd render "a dog barks" --operation inpaint --source street.wav --redo-from 1.5 --redo-to 2
+  foleyd render "gusty wind" --operation extend --source wind.wav --after 4
+  foleyd render "gusty wind" --operation loop --bars 2 --bpm 127.3
 
 \b
 Seeds: clip k of a prompt (from 0) has seed S + k. S is --seed, else with --from the clip's own,

@@ -56,3 +56,14 @@ def test_silence_beside_the_range_is_no_measure(source: np.ndarray, size: float)
     assert np.isfinite(made).all()
     assert np.abs(made).max() == pytest.approx(0.25, rel=0.02)
     np.testing.assert_array_equal(made[:, : RATE // 2], quiet[:, : RATE // 2])
+
+
+def test_what_would_be_too_loud_stays_within_full_scale_and_the_source_as_it_is() -> None:
+    loud = tone(RATE, 2.0, 200, 0.95)[None]
+    take = tone(TAKE_RATE, 2.0, 500, 0.05)
+    take[TAKE_RATE : TAKE_RATE + 1600] *= 10  # ten times as high in the range as beside it
+    made = patched(loud, RATE, take, TAKE_RATE, 0.9, 1.2)
+    assert 0.9 < np.abs(made).max() <= 1
+    first, end = round(0.9 * RATE), round(1.2 * RATE)
+    np.testing.assert_array_equal(made[:, :first], loud[:, :first])
+    np.testing.assert_array_equal(made[:, end:], loud[:, end:])

@@ -225,3 +225,38 @@ def test_a_range_that_is_none_is_refused(
     ran = run("render", "a bell", "--operation", "inpaint", "--model", model, "--source", door, *flags)
     assert ran.status == 2, ran.err
     assert said in ran.err
+
+
+def test_a_source_is_extended_and_stays_its_own(run: Run, model: str, door: Path, tmp_path: Path) -> None:
+    extend = ("render", "a bell", "--operation", "extend", "--seed", 1, "--model", model, "--source", door)
+    ran = run(*extend, "--before", 0.1, "--after", 0.25, "-o", tmp_path / "long.wav")
+    assert ran.status == 0, ran.err
+    (own, own_rate), (made, rate) = read_clip(door), read_clip(tmp_path / "long.wav")
+    assert (rate, made.shape) == (own_rate, (own.shape[0], round(0.95 * rate)))
+    first = round(0.1 * rate)
+    np.testing.assert_array_equal(made[:, first : first + own.shape[1]], own)
+    assert np.abs(made[:, :first]).max() > 0.01
+    assert np.abs(made[:, first + own.shape[1] :]).max() > 0.01
+    inside = read_recipe(tmp_path / "long.wav")
+    assert (inside.operation, inside.before, inside.after, inside.seconds) == ("extend", 0.1, 0.25, 0.95)
+    again = run("render", "--from", tmp_path / "long.wav", "--model", model, "-o", tmp_path / "again.wav")
+    assert again.status == 0, again.err
+    np.testing.assert_array_equal(read_clip(tmp_path / "again.wav")[0], made)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ((), "before and after are missing"),
+        (("--after", 29.8), "the extended sound would last 30.4 s: 30 s are the most"),
+        (("--after", 1, "--seconds", 2), "as long as its source and what is added"),
+        (("--after", 31), "after is 31: give a number from 0 to 29.9 s"),
+    ],
+)
+def test_an_extension_that_is_none_is_refused(
+    run: Run, model: str, door: Path, no_worker: Callable[[], None], flags: tuple[object, ...], said: str
+) -> None:
+    no_worker()
+    ran = run("render", "a bell", "--operation", "extend", "--model", model, "--source", door, *flags)
+    assert ran.status == 2, ran.err
+    assert said in ran.err

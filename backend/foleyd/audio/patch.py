@@ -13,6 +13,14 @@ BESIDE_SECONDS = 0.5
 _SILENT = 1e-4
 
 
+def laid_out(source: NDArray[np.float32], lead: int, frames: int) -> NDArray[np.float32]:
+    """`source` `[channels, n]` in a sound of `frames` frames, `lead` frames after its start; its mirror image
+    goes on around it, for joints to fade from."""
+    tail = max(0, frames - lead - source.shape[1])
+    whole: NDArray[np.float32] = np.pad(source, ((0, 0), (lead, tail)), mode="reflect")
+    return whole[:, :frames]
+
+
 def patched(
     source: NDArray[np.float32],
     rate: int,
@@ -21,19 +29,22 @@ def patched(
     start: float,
     stop: float,
 ) -> NDArray[np.float32]:
-    """`source` `[channels, n]` at `rate` Hz with seconds `start` to `stop` taken from `take` `[m]` at
-    `take_rate` Hz, which has the same seconds. Outside the range the samples are the source's to the bit.
+    """`source` `[channels, n]` at `rate` Hz with seconds `start` to `stop` (infinite: its end) taken from
+    `take` `[m]` at `take_rate` Hz, which has the same seconds. Outside the range the samples are the source's
+    to the bit.
 
     The take, whose level is the model's, is made as loud as it has to be to match the source beside the
-    range. Joints are crossfaded at equal power; the ends of the source have none.
+    range, and no louder than full scale: the whole would have to become quieter otherwise. Joints are
+    crossfaded at equal power; the ends of the source have none.
     """
     frames = source.shape[1]
-    first, end = min(round(start * rate), frames), min(round(stop * rate), frames)
+    first, end = (round(min(second * rate, frames)) for second in (start, stop))
     new = take.astype(np.float64)
     if take_rate != rate:
         new = soxr.resample(new, take_rate, rate, "VHQ")
     new = np.pad(new, (0, max(0, frames - len(new))))[:frames]
-    new *= _gain(source.mean(axis=0, dtype=np.float64), new, first, end, round(BESIDE_SECONDS * rate))
+    gain = _gain(source.mean(axis=0, dtype=np.float64), new, first, end, round(BESIDE_SECONDS * rate))
+    new *= min(gain, 1 / max(float(np.abs(new[first:end]).max(initial=0.0)), _SILENT))
     fade = min(round(FADE_SECONDS * rate), (end - first) // 2)
     rise = np.sin(np.pi / 2 * (np.arange(fade) + 0.5) / max(fade, 1))
     weight, left = np.ones(end - first), np.zeros(end - first)
@@ -42,7 +53,7 @@ def patched(
     if end < frames:
         weight[len(weight) - fade :], left[len(left) - fade :] = rise[::-1], rise
     made = source.copy()
-    made[:, first:end] = source[:, first:end] * left + new[first:end] * weight
+    made[:, first:end] = np.clip(source[:, first:end] * left + new[first:end] * weight, -1, 1)
     return made
 
 

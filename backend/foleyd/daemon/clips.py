@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from foleyd import recipe
+from foleyd import anew, recipe
 from foleyd.audio import finish, patch
 from foleyd.audio.card import ClipMeta
 from foleyd.audio.export import read_clip, read_meta, write_clip
@@ -90,14 +90,18 @@ def finished(sound: Sound, sources: Sources | None = None) -> tuple[Finished, Cl
 
 
 def _material(sound: Sound, sources: Sources | None) -> tuple[NDArray[np.float32], int]:
-    """What is finished, with its rate: the take, or the source with the take in a part of it."""
+    """What is finished, with its rate: the take, or the source with the take in parts of it."""
     made, take = sound.request.recipe, sound.take
-    if made.redo_from is None or made.redo_to is None:
+    parts = anew.spans(made)
+    if not parts:
         return take.samples, take.identity.rate
     [one] = made.sources
     own, rate = read_clip((sources or Sources()).need(one.sha256, one.role).path)
-    whole = patch.patched(own, rate, take.samples, take.identity.rate, made.redo_from, made.redo_to)
-    return whole, rate
+    if made.operation == "extend":
+        own = patch.laid_out(own, round(anew.lead(made) * rate), recipe.frames_at(made, rate) or 0)
+    for start, stop in parts:
+        own = patch.patched(own, rate, take.samples, take.identity.rate, start, stop)
+    return own, rate
 
 
 def notes(sound: Sound, done: Finished) -> tuple[str, ...]:

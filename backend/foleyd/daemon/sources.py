@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from foleyd import paths
+from foleyd.anew import OWN_SAMPLES
 from foleyd.daemon import imports, label
 from foleyd.daemon.imports import Recording
 from foleyd.errors import BadRequest
@@ -149,8 +150,10 @@ def started(fields: Mapping[str, object], given: Mapping[str, Kept]) -> dict[str
         low, high = FIELDS["seconds"].low, FIELDS["seconds"].high
         assert low is not None
         assert high is not None
-        filled["seconds"] = min(max(-(-1000 * first.frames // first.rate) / 1000, low), high)
-    if first is not None and operation == "inpaint":
+        filled["seconds"] = min(max(_length(first), low), high)
+    if first is not None and operation == "extend":
+        filled["seconds"] = _extended_length(first, fields)
+    if first is not None and operation in OWN_SAMPLES:
         filled = {**_own_finishing(first), **filled}
         begin = filled.get("redo_from")
         if isinstance(begin, int | float) and begin >= first.seconds:
@@ -158,6 +161,27 @@ def started(fields: Mapping[str, object], given: Mapping[str, Kept]) -> dict[str
                 f"redo_from is {begin:g}, the source lasts {first.seconds:.3f} s: give a part of it."
             )
     return filled
+
+
+def _length(source: Kept) -> float:
+    """Its seconds, rounded up to the grid of a recipe."""
+    return -(-1000 * source.frames // source.rate) / 1000
+
+
+def _extended_length(source: Kept, fields: Mapping[str, object]) -> float:
+    """The length of an extended source. Raises BadRequest for one that is too long, or given as well."""
+    if {"seconds", "bars"} & fields.keys():
+        raise BadRequest(
+            "'extend' is as long as its source and what is added: give before and after, no length."
+        )
+    added = [value for name in ("before", "after") if isinstance(value := fields.get(name), int | float)]
+    whole, high = round(_length(source) + sum(added), 3), FIELDS["seconds"].high or LONGEST_S
+    if whole > high:
+        raise BadRequest(
+            f"the extended sound would last {whole:g} s: {high:g} s are the most, so cut the source or add "
+            "less."
+        )
+    return whole
 
 
 def _own_finishing(source: Kept) -> dict[str, object]:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from foleyd import recipe
+from foleyd.anew import OWN_SAMPLES
 from foleyd.commands import Command
 from foleyd.daemon import frames
 from foleyd.daemon.dispatch import Made, Order, results
@@ -101,7 +102,7 @@ class ZmqFace:
                 self._endpoint.tell(peer, CHUNK, made, buffers=[data])
 
         # parts are the model's own sound: of what is a recording but for a range they would tell a lie
-        early = request.early and request.recipe.get("operation") != "inpaint"
+        early = request.early and request.recipe.get("operation") not in OWN_SAMPLES
         _job, reply = await self._service.render(
             request, client, "zmq", watch, heard=heard if early else None, buffers=buffers
         )

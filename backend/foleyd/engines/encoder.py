@@ -58,9 +58,12 @@ class Ear:
         self._encode, self._geometry, self._front, self._device = encode, geometry, front, device
         self._log_mel = mel.LogMel(centred=front.centred)
 
-    def hear(self, source: SourceSound, frames: int, *, first_s: float = 0.0) -> Heard:
-        """`frames` latent frames of the source from second `first_s` on; silence follows its end."""
-        samples = self.samples(source, self._geometry.samples(frames), first_s)
+    def hear(self, source: SourceSound, frames: int, *, lead_s: float = 0.0, goes_on: bool = False) -> Heard:
+        """`frames` latent frames of the source, which begins `lead_s` seconds after the first of them. Around
+        it lies silence; its mirror image where it `goes_on`, so that its ends are heard as sound without an
+        end.
+        """
+        samples = self.samples(source, self._geometry.samples(frames), lead_s, goes_on)
         peak = float(np.abs(samples).max())
         gain = self._front.peak / peak if peak > 0 else 1.0
         log_mel = self._log_mel(torch.from_numpy(samples * np.float32(gain)).unsqueeze(0))
@@ -70,13 +73,17 @@ class Ear:
         """Where a time lies among the latent frames."""
         return seconds * self._geometry.rate / self._geometry.samples(1)
 
-    def samples(self, source: SourceSound, count: int, first_s: float = 0.0) -> NDArray[np.float32]:
-        """`count` samples of the source from second `first_s` on, mixed to mono at the model's rate."""
+    def samples(
+        self, source: SourceSound, count: int, lead_s: float = 0.0, goes_on: bool = False
+    ) -> NDArray[np.float32]:
+        """`count` samples with the source in them, mixed to mono at the model's rate; the rest as for
+        :meth:`hear`."""
         rate = self._geometry.rate
         mono = source.samples.mean(axis=0, dtype=np.float64)
         if source.rate != rate:
             mono = soxr.resample(mono, source.rate, rate, "VHQ")
-        first = round(first_s * rate)
-        cut = mono[first : first + count]
-        whole = np.pad(cut, (0, count - len(cut))).astype(np.float32)
-        return np.ascontiguousarray(whole)
+        lead = min(round(lead_s * rate), count)
+        own = mono[: count - lead]
+        around = (lead, count - lead - len(own))
+        whole = np.pad(own, around, mode="reflect") if goes_on and len(own) else np.pad(own, around)
+        return np.ascontiguousarray(whole, dtype=np.float32)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from foleyd import anew
 from foleyd.diffusion import noise, noisy
 from foleyd.diffusion.loop import Hook, Moment
 from foleyd.engines.base import SourceSound
@@ -65,14 +66,10 @@ def _vary(bench: Bench, recipes: Sequence[Recipe]) -> Start:
     return Start(noise.around(bench.noise, seeds, [recipe.distance or 0.0 for recipe in recipes]))
 
 
-def _inpaint(bench: Bench, recipes: Sequence[Recipe]) -> Start:
+def _anew(bench: Bench, recipes: Sequence[Recipe]) -> Start:
     clean, ear, steps = _heard(bench, recipes), bench.ear(), bench.steps
     frames = torch.arange(clean.shape[2], device=clean.device)
-    rows = []
-    for one in recipes:
-        first, end = math.floor(ear.place(one.redo_from or 0.0)), math.ceil(ear.place(one.redo_to or 0.0))
-        rows.append((frames < first) | (frames >= end))
-    own = torch.stack(rows)[:, None, :, None]
+    own = torch.stack([_own(one, frames, ear) for one in recipes])[:, None, :, None]
 
     def put_back(moment: Moment) -> torch.Tensor:
         left = noisy.after_step(bench.scheduler, clean, bench.noise, moment.step, steps)
@@ -81,16 +78,29 @@ def _inpaint(bench: Bench, recipes: Sequence[Recipe]) -> Start:
     return Start(bench.noise, hooks=(put_back,))
 
 
+def _own(recipe: Recipe, frames: torch.Tensor, ear: Ear) -> torch.Tensor:
+    """Which of the latent `frames` are the source's: those that no span touches."""
+    own = torch.ones_like(frames, dtype=torch.bool)
+    for start, stop in anew.spans(recipe):
+        own &= (frames < math.floor(ear.place(start))) | (frames >= ear.place(stop))
+    return own
+
+
 def _heard(bench: Bench, recipes: Sequence[Recipe]) -> torch.Tensor:
     """The latents of each recipe's source, `[n, c, t, f]`."""
     ear, frames = bench.ear(), bench.noise.shape[2]
-    return torch.cat([ear.hear(bench.sources[one.sources[0].sha256], frames).latents for one in recipes])
+    heard = []
+    for one in recipes:
+        source, goes_on = bench.sources[one.sources[0].sha256], one.operation == "extend"
+        heard.append(ear.hear(source, frames, lead_s=anew.lead(one), goes_on=goes_on).latents)
+    return torch.cat(heard)
 
 
 _STARTS: Mapping[str, Callable[[Bench, Sequence[Recipe]], Start]] = {
     "text": _text,
     "restyle": _restyle,
     "vary": _vary,
-    "inpaint": _inpaint,
+    "inpaint": _anew,
+    "extend": _anew,
     "loop": _text,
 }

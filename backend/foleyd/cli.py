@@ -35,6 +35,7 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "render": Command("foleyd.render_cli:render", "Turn sentences into sound files."),
     "pack": Command("foleyd.pack_cli:pack", "Make variants for games and samplers, equally loud."),
+    "build": Command("foleyd.build_cli:build", "Render a project's sounds from a list, what changed."),
     "serve": Command("foleyd.serve_cli:serve", "Answer DAWs and live hosts over ZeroMQ and OSC."),
     "live": Command("foleyd_live.live_cli:live", "Play clips on pads, in time, on the audio device."),
     "status": Command("foleyd.status_cli:status", "Show what the running daemon is doing."),

@@ -50,9 +50,9 @@ class Naming(msgspec.Struct, frozen=True):
             if not re.fullmatch(r"[\w -]{1,40}", text) or "_" in text:
                 raise BadRequest(f"{name} is '{text:.40}': give 1 to 40 letters, digits, spaces or dashes.")
 
-    def stem(self, prompt: str, number: int) -> str:
-        """The name of a file without its ending."""
-        words = slug(prompt)
+    def stem(self, name: str, number: int) -> str:
+        """The name of a file without its ending; `name` says what it is, the prompt or another."""
+        words = slug(name)
         if not self.category:
             return f"{words}-{number:02}"
         title = words.replace("-", " ").title()
@@ -113,7 +113,7 @@ def make(
     _check_free([path for paths in planned for path in paths], mine)
     with Interrupts(session.interrupt, session.kill):
         # everything is there before the first file is written: half a pack is none
-        sounds = [_levelled(_chosen(session, talk, base, count, model), session) for base in bases]
+        sounds = [levelled(choose(session, talk, base, count, model), session) for base in bases]
         listed = []
         for sound, path in zip(itertools.chain(*sounds), itertools.chain(*planned), strict=True):
             listed.append(_listed(clips.write(sound, path, kind.subtype, session.sources), path))
@@ -138,7 +138,7 @@ def make(
     return manifest
 
 
-def _chosen(session: Session, talk: Talk, base: Recipe, count: int, model: str) -> list[Sound]:
+def choose(session: Session, talk: Talk, base: Recipe, count: int, model: str) -> list[Sound]:
     """`count` sounds of a prompt that differ, by the first seeds that give them."""
     chosen: list[Sound] = []
     profiles: list[variants.Profile] = []
@@ -167,7 +167,7 @@ def _chosen(session: Session, talk: Talk, base: Recipe, count: int, model: str) 
     )
 
 
-def _levelled(sounds: Sequence[Sound], session: Session) -> list[Sound]:
+def levelled(sounds: Sequence[Sound], session: Session) -> list[Sound]:
     """The sounds with recipes that make all of them as loud as the quietest."""
     ceiling = sounds[0].request.recipe.ceiling
     found = []

@@ -201,6 +201,9 @@ ANOTHER: dict[str, object] = {
     "redo_to": 12,
     "before": 0.75,
     "after": 1.25,
+    "towards": "a bell",
+    "towards_seed": 9,
+    "mix": 0.25,
     "trim": False,
     "fade_in": 0.6,
     "fade_out": 10.1,
@@ -235,7 +238,11 @@ def _home(name: str) -> dict[str, object]:
     for operation, own in OWN_FIELDS.items():
         if name in own:
             sources = [{"role": role, "sha256": "1" * 64} for role in OPERATIONS[operation]]
-            needed = {field: 8 + k for k, (field, value) in enumerate(own.items()) if value is None}
+            needed: dict[str, object] = {
+                field: "rain" if FIELDS[field].kind == "text" else 8 + k
+                for k, (field, value) in enumerate(own.items())
+                if value is None
+            }
             extended = {"seconds": 5, "after": 1} if operation == "extend" else {}
             return {"operation": operation, "sources": sources, **needed, **extended}
     return {}

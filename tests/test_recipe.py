@@ -221,14 +221,14 @@ def test_text_takes_no_sources() -> None:
 
 
 def test_an_operation_gets_the_sources_it_needs_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    _with_morph(monkeypatch)
+    _with_splice(monkeypatch)
     one, two = {"role": "from", "sha256": "1" * 64}, {"role": "to", "sha256": "2" * 64}
-    morph = make(operation="morph", prompt="x", sources=[one, two])
-    assert morph.sources == (Source("from", "1" * 64), Source("to", "2" * 64))
-    assert from_json(to_json(morph)) == morph
+    splice = make(operation="splice", prompt="x", sources=[one, two])
+    assert splice.sources == (Source("from", "1" * 64), Source("to", "2" * 64))
+    assert from_json(to_json(splice)) == splice
     for wrong in ([], [one], [two, one], [one, two, two]):
-        with pytest.raises(BadRequest, match=r"operation 'morph' takes 'from', 'to'\.$"):
-            make(operation="morph", prompt="x", sources=wrong)
+        with pytest.raises(BadRequest, match=r"operation 'splice' takes 'from', 'to'\.$"):
+            make(operation="splice", prompt="x", sources=wrong)
 
 
 @pytest.mark.parametrize(
@@ -244,15 +244,15 @@ def test_an_operation_gets_the_sources_it_needs_in_their_order(monkeypatch: pyte
     ],
 )
 def test_sources_that_are_none(monkeypatch: pytest.MonkeyPatch, source: object) -> None:
-    _with_morph(monkeypatch)
+    _with_splice(monkeypatch)
     with pytest.raises(BadRequest, match=r"^sources is "):
-        make(operation="morph", prompt="x", sources=[source])
+        make(operation="splice", prompt="x", sources=[source])
 
 
-def _with_morph(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(OPERATIONS, "morph", ("from", "to"))
+def _with_splice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OPERATIONS, "splice", ("from", "to"))
     row = FIELDS["operation"]
-    later = msgspec.structs.replace(row, choices=(*row.choices, "morph"))
+    later = msgspec.structs.replace(row, choices=(*row.choices, "splice"))
     monkeypatch.setitem(FIELDS, "operation", later)
 
 

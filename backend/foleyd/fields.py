@@ -77,6 +77,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "inpaint": ("source",),
     "extend": ("source",),
     "loop": (),
+    "morph": (),
 }
 """The operations that a recipe may name, each with the roles of the sources that it needs, in their order."""
 
@@ -85,9 +86,10 @@ OWN_FIELDS: Mapping[str, Mapping[str, object]] = {
     "vary": {"centre": None, "distance": 0.25},
     "inpaint": {"redo_from": None, "redo_to": None},
     "extend": {"before": 0.0, "after": 0.0},
+    "morph": {"towards": None, "towards_seed": msgspec.UNSET, "mix": 0.5},
 }
 """The fields that belong to some operations alone, by operation, with their values where a recipe gives none;
-None where a recipe has to. Any other operation refuses them."""
+None where a recipe has to, UNSET where it need not. Any other operation refuses them."""
 
 BOUND_FIELDS: tuple[str, ...] = tuple(dict.fromkeys(name for own in OWN_FIELDS.values() for name in own))
 """Every field that belongs to some operations alone."""
@@ -106,7 +108,7 @@ _ROWS: tuple[Field, ...] = (
         help="What is done: 'text' makes a sound from words alone; 'restyle' makes a source sound like the "
         "words; 'vary' makes sounds near one that was made from words; 'inpaint' makes a part of a source "
         "anew; 'extend' makes what comes before and after a source; 'loop' makes a sound whose end runs into "
-        "its beginning.",
+        "its beginning; 'morph' makes a stage on the way from one sound to another.",
     ),
     Field(
         name="prompt",
@@ -386,6 +388,42 @@ _ROWS: tuple[Field, ...] = (
         optional=True,
         flag="--after",
         help="Of 'extend': how much is made after it; none when absent.",
+    ),
+    Field(
+        name="towards",
+        part="generating",
+        kind="text",
+        unit="characters",
+        low=1,
+        high=1000,
+        default=None,
+        optional=True,
+        flag="--towards",
+        help="Of 'morph': the other sound in words.",
+    ),
+    Field(
+        name="towards_seed",
+        part="generating",
+        kind="integer",
+        low=0,
+        high=SEED_LIMIT - 1,
+        default=None,
+        optional=True,
+        flag="--towards-seed",
+        help="Of 'morph': the other sound's seed; the same as this one's when absent.",
+    ),
+    Field(
+        name="mix",
+        part="generating",
+        kind="number",
+        low=0.0,
+        high=1.0,
+        grid=0.001,
+        default=None,
+        optional=True,
+        flag="--mix",
+        help="Of 'morph': how far on the way: 0 is this sound, 1 the other; several clips go from 0 to 1 in "
+        "even stages, and 0.5 is the middle where one is asked for and this is absent.",
     ),
     Field(
         name="trim",

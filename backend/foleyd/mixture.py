@@ -36,6 +36,12 @@ def parts(text: str, name: str = "prompt") -> tuple[Part, ...]:
     return tuple(Part(words, weight / whole) for words, weight in weighed if weight)
 
 
+def between(text: str, other: str, mix: float) -> tuple[Part, ...]:
+    """What is on the way from one text (`mix` 0) to another (1)."""
+    ends = ((text, 1 - mix), (other, mix))
+    return tuple(Part(part.text, part.share * share) for one, share in ends if share for part in parts(one))
+
+
 def _weighed(piece: str) -> tuple[str, float] | None:
     """Words and their weight, None for a piece that has no weight."""
     found = _PART.fullmatch(piece)

@@ -120,6 +120,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     redo_to: float | None = None
     before: float | None = None
     after: float | None = None
+    towards: str | None = None
+    towards_seed: int | None = None
+    mix: float | None = None
 
     trim: bool = True
     fade_in: float = 0.5
@@ -139,8 +142,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 "guidance_from, or guidance 1 for none at all."
             )
         self._check_length()
-        for name in ("prompt", "negative"):
-            mixture.parts(getattr(self, name), name)
+        for name in ("prompt", "negative", "towards"):
+            mixture.parts(getattr(self, name) or "", name)
         needed, given = OPERATIONS[self.operation], tuple(source.role for source in self.sources)
         if needed != given:
             raise BadRequest(
@@ -196,7 +199,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                     raise BadRequest(
                         f"{name} is missing: give {accepts(FIELDS[name])} for '{self.operation}'."
                     )
-                msgspec.structs.force_setattr(self, name, mine[name])
+                if mine[name] is not msgspec.UNSET:
+                    msgspec.structs.force_setattr(self, name, mine[name])
             elif name not in mine and getattr(self, name) is not None:
                 owners = " and ".join(f"'{one}'" for one, fields in OWN_FIELDS.items() if name in fields)
                 raise BadRequest(f"{name} is given: it belongs to {owners}, not to '{self.operation}'.")

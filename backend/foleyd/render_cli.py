@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -12,6 +11,7 @@ from foleyd import computing, options, recipe
 from foleyd.destination import FORMATS, format_for, format_named, free_path, is_folder, ready_folder
 from foleyd.errors import BadRequest, ModelMissing
 from foleyd.output import Output
+from foleyd.series import series
 
 if TYPE_CHECKING:
     from foleyd.daemon.job import Session
@@ -226,8 +226,7 @@ def _started(session: Session, source: str | None, values: dict[str, object]) ->
 def _wanted(
     prompts: list[str] | None, origin: Path | None, values: dict[str, object], count: int
 ) -> list[Recipe]:
-    """The recipes that the command line asks for, in order: every prompt with `count` seeds that go up by
-    one."""
+    """The recipes that the command line asks for, in order: every prompt `count` times."""
     if origin is not None:
         from foleyd.audio.export import read_recipe
 
@@ -235,15 +234,7 @@ def _wanted(
         bases = [recipe.change(start, prompt=prompt) for prompt in prompts] if prompts else [start]
     else:
         bases = [recipe.make(prompt=prompt, **values) for prompt in prompts or []]
-    wanted = []
-    for base in bases:
-        first = secrets.randbelow(recipe.DRAWN_SEEDS - count + 1) if base.seed is None else base.seed
-        if first + count > recipe.SEED_LIMIT:
-            raise BadRequest(
-                f"seed {first} and {count - 1} more go past {recipe.SEED_LIMIT - 1}: give a smaller one."
-            )
-        wanted += [recipe.change(base, seed=first + k) for k in range(count)]
-    return wanted
+    return [one for base in bases for one in series(base, count)]
 
 
 def _near(origin: Recipe, values: dict[str, object]) -> Recipe:

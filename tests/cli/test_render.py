@@ -187,3 +187,22 @@ def test_a_loop_in_bars_is_exact_and_names_its_loop(run: Run, model: str, tmp_pa
         refused = run(*how, *more)
         assert refused.status == 2
         assert says in refused.err
+
+
+def test_several_clips_of_a_morph_go_from_one_sound_to_the_other(
+    run: Run, model: str, tmp_path: Path
+) -> None:
+    how = ("--seed", 4, "--seconds", 0.5, "--model", model)
+    start = ("render", "a bell", "--operation", "morph", *how)
+    morph = run(*start, "--towards", "rain", "--count", 3, "-o", tmp_path / "m")
+    assert morph.status == 0, morph.err
+    assert [read_recipe(path).mix for path in morph.paths] == [0, 0.5, 1]
+    sounds = [read_clip(path)[0] for path in morph.paths]
+    for end, words in ((0, "a bell"), (2, "rain")):
+        path = tmp_path / f"{end}.wav"
+        assert run("render", words, *how, "-o", path).status == 0
+        np.testing.assert_array_equal(read_clip(path)[0], sounds[end])
+    assert not np.array_equal(sounds[1], sounds[0])
+    refused = run(*start)
+    assert refused.status == 2
+    assert "towards is missing" in refused.err

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +48,7 @@ from foleyd.messages import (
     RenderResult,
 )
 from foleyd.recipe import Recipe
+from foleyd.series import series
 
 TWO_EVALUATIONS = frozenset({"heun"})
 """Schedulers that run the network twice a step."""
@@ -234,17 +234,12 @@ class Service:
         drafts come first."""
         fields = {"model": self.model, **request.recipe}
         base = recipe.from_json(msgspec.json.encode(started(fields, given)))
-        if base.seed is None:
-            base = recipe.change(base, seed=secrets.randbelow(recipe.DRAWN_SEEDS - request.count + 1))
-        first = base.seed or 0
-        if first + request.count > recipe.SEED_LIMIT:
-            raise BadRequest(
-                f"seed is {first} with a count of {request.count}, which goes past "
-                f"{recipe.SEED_LIMIT - 1}: give a smaller one."
-            )
+        first, *_ = series(base, request.count)
         # the first look at a model reads its files: not in the loop
-        prepared = await asyncio.to_thread(self._models.prepare, base)
-        requests = [prepared, *(_with_seed(prepared, first + k) for k in range(1, request.count))]
+        prepared = await asyncio.to_thread(self._models.prepare, first)
+        requests = [
+            msgspec.structs.replace(prepared, recipe=one) for one in series(prepared.recipe, request.count)
+        ]
         orders = [Order(one, request.runtime, request.deliver) for one in requests]
         first_heard = [msgspec.structs.replace(one, heard=heard) for one in orders]
         if request.draft is None:
@@ -388,10 +383,6 @@ def _in_steps(order: Order, steps: int) -> Order:
     request = order.request
     fewer = msgspec.structs.replace(request, recipe=recipe.change(request.recipe, steps=steps))
     return msgspec.structs.replace(order, request=fewer)
-
-
-def _with_seed(request: Request, seed: int) -> Request:
-    return msgspec.structs.replace(request, recipe=recipe.change(request.recipe, seed=seed))
 
 
 def _work(request: Request) -> Work:

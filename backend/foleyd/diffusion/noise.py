@@ -40,10 +40,20 @@ def around(centre: torch.Tensor, seeds: Sequence[int], distances: Sequence[float
     spherical interpolation between them (Shoemake 1985), and what comes is normal noise too. 0 is `centre` to
     the bit.
     """
+    return _turned(centre, [_SIDEWAYS + seed for seed in seeds], distances)
+
+
+def between(start: torch.Tensor, seeds: Sequence[int], mixes: Sequence[float]) -> torch.Tensor:
+    """Noise on the way from `start` `[n, …]` to the noise of `seeds` themselves: as for :func:`around`, 0 is
+    `start` to the bit."""
+    return _turned(start, seeds, mixes)
+
+
+def _turned(start: torch.Tensor, seeds: Sequence[int], shares: Sequence[float]) -> torch.Tensor:
     rows = []
-    for row, seed, distance in zip(centre, seeds, distances, strict=True):
-        sideways = torch.Generator(device="cpu").manual_seed(_SIDEWAYS + seed)
-        other = torch.randn(row.shape, generator=sideways, dtype=torch.float32).to(row.device)
-        angle = distance * math.pi / 2
+    for row, seed, share in zip(start, seeds, shares, strict=True):
+        source = torch.Generator(device="cpu").manual_seed(seed)
+        other = torch.randn(row.shape, generator=source, dtype=torch.float32).to(row.device)
+        angle = share * math.pi / 2
         rows.append(math.cos(angle) * row + math.sin(angle) * other)
     return torch.stack(rows)

@@ -200,7 +200,7 @@ class AudioLDM:
         latents = sample(
             Guided(
                 around.denoise(self.networks.denoise) if around else self.networks.denoise,
-                prompts.embed([recipe.prompt for recipe in recipes]),
+                torch.cat([prompts.mixed(operations.words(recipe)) for recipe in recipes]),
                 prompts.embed([recipe.negative for recipe in recipes]),
                 Guidance(scale, first.guidance_from, first.guidance_to, first.guidance_rescale),
             ),

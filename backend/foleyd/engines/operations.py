@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from foleyd import anew
+from foleyd import anew, mixture
 from foleyd.diffusion import noise, noisy
 from foleyd.diffusion.loop import Hook, Moment
 from foleyd.engines.base import SourceSound
@@ -38,9 +38,23 @@ class Bench(NamedTuple):
 
 def drawn_seed(recipe: Recipe) -> int:
     """The seed that the noise of a recipe is drawn with: a variation begins with that of its centre, and has
-    its noise at the steps."""
+    its noise at the steps; the end of a morph is the other sound."""
     seed = recipe.seed if recipe.centre is None else recipe.centre
+    if recipe.mix == 1:
+        seed = other_seed(recipe)
     return seed or 0
+
+
+def other_seed(recipe: Recipe) -> int:
+    """The seed of the sound that a morph goes to."""
+    return (recipe.seed if recipe.towards_seed is None else recipe.towards_seed) or 0
+
+
+def words(recipe: Recipe) -> tuple[mixture.Part, ...]:
+    """The words that a recipe is conditioned on."""
+    if recipe.towards is None:
+        return mixture.parts(recipe.prompt)
+    return mixture.between(recipe.prompt, recipe.towards, recipe.mix or 0.0)
 
 
 def start(bench: Bench, recipes: Sequence[Recipe]) -> Start:
@@ -64,6 +78,12 @@ def _restyle(bench: Bench, recipes: Sequence[Recipe]) -> Start:
 def _vary(bench: Bench, recipes: Sequence[Recipe]) -> Start:
     seeds = [recipe.seed or 0 for recipe in recipes]
     return Start(noise.around(bench.noise, seeds, [recipe.distance or 0.0 for recipe in recipes]))
+
+
+def _morph(bench: Bench, recipes: Sequence[Recipe]) -> Start:
+    # what lies on the way from a noise to itself is that noise, not a turn of it
+    turns = [0.0 if drawn_seed(one) == other_seed(one) else one.mix or 0.0 for one in recipes]
+    return Start(noise.between(bench.noise, [other_seed(one) for one in recipes], turns))
 
 
 def _anew(bench: Bench, recipes: Sequence[Recipe]) -> Start:
@@ -103,4 +123,5 @@ _STARTS: Mapping[str, Callable[[Bench, Sequence[Recipe]], Start]] = {
     "inpaint": _anew,
     "extend": _anew,
     "loop": _text,
+    "morph": _morph,
 }

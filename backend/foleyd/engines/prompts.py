@@ -64,9 +64,10 @@ class Prompts:
         A text with weights (`foleyd.mixture`) is the weighted mean of its parts' vectors, brought back to the
         length 1 that the network was trained with.
         """
-        return torch.cat([self._mixed(mixture.parts(text)) for text in texts])
+        return torch.cat([self.mixed(mixture.parts(text)) for text in texts])
 
-    def _mixed(self, parts: Sequence[mixture.Part]) -> torch.Tensor:
+    def mixed(self, parts: Sequence[mixture.Part]) -> torch.Tensor:
+        """The unit vector `[1, d]` of a mixture."""
         if len(parts) == 1:
             return self._one(parts[0].text)
         mean = torch.stack([part.share * self._one(part.text) for part in parts]).sum(0)

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 
 import foleyd
-import tiny
 from faulty_worker import command
 from foleyd import cli
+from foleyd.bench import random_model as tiny
 from foleyd.daemon import workers
 
 

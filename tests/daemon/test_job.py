@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tiny
 from faulty_worker import command, tone
 from foleyd import recipe
+from foleyd.bench import random_model as tiny
 from foleyd.daemon import workers
 from foleyd.daemon.job import Loading, Session, Stepped
 from foleyd.daemon.takes import Takes

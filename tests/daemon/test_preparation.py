@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-import tiny
 from audioldm_reference import resolved
+from foleyd.bench import random_model as tiny
 from foleyd.daemon.preparation import Preparation
 from foleyd.daemon.supervisor import Supervisor, WorkerState
 from foleyd.engines import checkpoint

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import foleyd
-import tiny
 from foleyd import recipe
+from foleyd.bench import random_model as tiny
 from foleyd.daemon import frames
 from foleyd.daemon.supervisor import Supervisor, WorkerState
 from foleyd.daemon.workers import Worker

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import audioldm_reference as reference
-import tiny
+from foleyd.bench import random_model as tiny
 from foleyd.engines import base
 from foleyd.recipe import Recipe
 

@@ -13,7 +13,7 @@ import torch
 import transformers
 
 import audioldm_reference as reference
-import tiny
+from foleyd.bench import random_model as tiny
 from foleyd.engines import base
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import Step

@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock
 from safetensors.torch import load_file
 
-import tiny
+from foleyd.bench import random_model as tiny
 from foleyd.engines import catalog, checkpoint, folder, hub
 from foleyd.engines.store import Store
 from foleyd.errors import BadRequest, Cancelled, DiskFull, ModelBroken, ModelMissing, Offline

@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import audioldm_reference as reference
-import tiny
+from foleyd.bench import random_model as tiny
 from foleyd.engines import base, checkpoint
 from foleyd.engines.checkpoint import Geometry
 from foleyd.errors import BadRequest, ModelBroken, ModelMissing

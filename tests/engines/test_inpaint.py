@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import audioldm_reference as reference
-import tiny
+from foleyd.bench import random_model as tiny
 from foleyd.diffusion import noise
 from foleyd.engines import base
 from foleyd.engines.audioldm import AudioLDM

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import audioldm_reference as reference
 import foleyd
-import tiny
+from foleyd.bench import random_model as tiny
 from foleyd.engines import base
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import SourceSound, Step

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import audioldm_reference as reference
-import tiny
+from foleyd.bench import random_model as tiny
 from foleyd.engines import base, checkpoint, sounding
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import Piece

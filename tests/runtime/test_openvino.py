@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import crashing_trial
-import tiny
 from audioldm_reference import resolved
+from foleyd.bench import random_model as tiny
 from foleyd.engines import base, prepare
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.errors import BadRequest, FoleydError

@@ -1,4 +1,4 @@
-"""Randomly initialised AudioLDM checkpoint folders, for tests and benchmarks without a download.
+"""Randomly initialised AudioLDM checkpoint folders, for benchmarks and tests without a download.
 
 `build(folder, shape)` writes a folder with the layout, the component classes and the configuration keys of a
 published AudioLDM checkpoint. Nothing in it was trained: it makes noise, but noise that depends on the prompt
@@ -6,11 +6,13 @@ and the seed and that is loud enough to be compared.
 """
 
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
@@ -21,6 +23,9 @@ from transformers import (
     SpeechT5HifiGan,
     SpeechT5HifiGanConfig,
 )
+
+from foleyd.engines.folder import DESCRIPTION
+from foleyd.paths import home
 
 MEL_BINS = 64
 LATENT_CHANNELS = 8
@@ -48,7 +53,8 @@ class Shape:
 
     @property
     def unet_stride(self) -> int:
-        return 2 ** (len(self.unet) - 1)
+        """Latent frames are a multiple of it."""
+        return 1 << (len(self.unet) - 1)
 
 
 TINY = Shape(
@@ -97,6 +103,32 @@ PUBLISHED = Shape(
     tokens=512,
 )
 """The configuration of cvssp/audioldm-s-full-v2, but for the vocabulary of the text tower."""
+
+
+FULL = "full"
+"""What `foleyd bench` calls the published size with random weights."""
+CARD = {"title": "AudioLDM small, random weights", "weights": "random"}
+"""The `foleyd.json` of that; no published folder says anything of its weights."""
+
+
+def full() -> Path:
+    """The folder of the published size with random weights in foleyd's cache, built where there is none."""
+    folder = home("cache") / "bench" / FULL
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder.with_name(f"{FULL}.lock")):
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder.parent) as name:
+                build(Path(name, FULL), PUBLISHED, card=CARD).rename(folder)
+    return folder
+
+
+def is_random(folder: Path) -> bool:
+    """Whether a model's folder says that nothing in it was trained."""
+    try:
+        card = json.loads((folder / DESCRIPTION).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(card, dict) and card.get("weights") == CARD["weights"]
 
 
 def build(
@@ -182,7 +214,7 @@ def _write_tokenizer(folder: Path, shape: Shape) -> None:
     RobertaTokenizer.from_pretrained(folder).save_pretrained(folder)
 
 
-def _text_tower(shape: Shape) -> nn.Module:
+def _text_tower(shape: Shape) -> Any:
     tower = ClapTextModelWithProjection(
         ClapTextConfig(
             vocab_size=len(SPECIALS) + 256,
@@ -202,7 +234,7 @@ def _text_tower(shape: Shape) -> nn.Module:
     return tower
 
 
-def _unet(shape: Shape) -> nn.Module:
+def _unet(shape: Shape) -> Any:
     deep = len(shape.unet) - 1
     unet = UNet2DConditionModel(
         sample_size=128,
@@ -224,7 +256,7 @@ def _unet(shape: Shape) -> nn.Module:
     return unet
 
 
-def _vae(shape: Shape) -> nn.Module:
+def _vae(shape: Shape) -> Any:
     return AutoencoderKL(
         in_channels=1,
         out_channels=1,
@@ -239,7 +271,7 @@ def _vae(shape: Shape) -> nn.Module:
     )
 
 
-def _vocoder(shape: Shape, vae: nn.Module) -> nn.Module:
+def _vocoder(shape: Shape, vae: Any) -> Any:
     """A HiFi-GAN with the published rates, scaled so that it is loud for what `vae` decodes."""
     vocoder = SpeechT5HifiGan(
         SpeechT5HifiGanConfig(
@@ -257,7 +289,8 @@ def _vocoder(shape: Shape, vae: nn.Module) -> nn.Module:
         for module in vocoder.modules():
             if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
                 nn.init.kaiming_normal_(module.weight, a=0.1)
-                module.bias.zero_()
+                if module.bias is not None:
+                    module.bias.zero_()
         latents = torch.randn(1, LATENT_CHANNELS, 16, MEL_BINS // 4)
         mel = vae.decode(latents).sample.squeeze(1)
         peak = float(torch.atanh(vocoder(mel).double().clamp(-0.999999, 0.999999)).abs().max())

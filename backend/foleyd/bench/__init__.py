@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,7 +13,7 @@ from foleyd import computing
 from foleyd.output import Output
 
 app = typer.Typer(
-    help="Measure the command line's start, a render's stages, a daemon's answers, the live host's audio.",
+    help="Measure the command line's start, a render's stages, speed and quality, a daemon, the live host.",
     no_args_is_help=False,
 )
 
@@ -70,6 +71,120 @@ def render(
         )
         output.body.update(stages.as_json(figures))
         for line in stages.table(figures):
+            output.line(line)
+
+
+@app.command(
+    "speed",
+    epilog="\b\nExamples:\n  foleyd bench speed\n  foleyd bench speed --model full --seconds 5.12 --runs 1\n",
+)
+def speed(
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FOLDER",
+            help="The model to measure; 'full' is AudioLDM small with random weights (1.2 GB in the cache).",
+        ),
+    ] = "starter",
+    seconds: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="Lengths of the clips, with commas between them.")
+    ] = "2.56,5.12,10.24",
+    steps: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="NUMBER", help="Sampling steps; a draft has 4.")
+    ] = 10,
+    runs: Annotated[
+        int, typer.Option(min=1, max=100, metavar="NUMBER", help="Turns; the median counts.")
+    ] = 3,
+    device: computing.Device = computing.AUTO,
+    precision: computing.Precision = computing.AUTO,
+    runtime: computing.Runtime = computing.AUTO,
+    threads: computing.Threads = None,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Hold a model's renders against diffusers' own pipeline, with the same scheduler, steps and noise.
+
+    The stock pipeline, foleyd with torch in float32, foleyd as it runs here, with its fast vocoder, as a
+    draft and in batches take turns, so that what else the machine does hits all alike. What has to be
+    prepared is prepared before. Silence is let through, so that random weights can be measured.
+    """
+    from foleyd.bench import numbers
+
+    with Output(as_json) as output:
+        lengths = numbers.read(seconds, "seconds", 0.3, 30)
+        # they load torch, which a bad option need not wait for
+        measured = importlib.import_module("foleyd.bench.speed")
+        tables = importlib.import_module("foleyd.bench.speed_table")
+        figures = measured.measure(
+            model, lengths, steps, runs, device=device, precision=precision, runtime=runtime, threads=threads
+        )
+        output.body.update(msgspec.structs.asdict(figures))
+        for line in tables.table(figures):
+            output.line(line)
+
+
+@app.command(
+    "quality",
+    epilog="\b\nExamples:\n  foleyd bench quality\n"
+    "  foleyd bench quality --steps 4,8 --schedulers unipc --picture quality.png\n",
+)
+def quality(
+    model: Annotated[
+        str, typer.Option(metavar="NAME|FOLDER", help="The model to measure; 'full' as in 'bench speed'.")
+    ] = "starter",
+    steps: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="Sampling steps, with commas between them.")
+    ] = "4,6,8,10,12,20",
+    schedulers: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Schedulers, with commas between them.",
+            show_default="all that draw no noise of their own",
+        ),
+    ] = "",
+    seconds: Annotated[
+        float, typer.Option(min=0.3, max=30, metavar="SECONDS", help="Length of the clips.")
+    ] = 2.56,
+    prompts: Annotated[
+        int, typer.Option(min=1, max=8, metavar="NUMBER", help="Prompts, each with a seed of its own.")
+    ] = 8,
+    reference: Annotated[
+        int, typer.Option(min=2, max=1000, metavar="NUMBER", help="Steps of what the clips are held to.")
+    ] = 200,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw time against distance into this PNG.")
+    ] = None,
+    device: computing.Device = computing.AUTO,
+    runtime: computing.Runtime = computing.AUTO,
+    threads: computing.Threads = None,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Hold few steps against many: every scheduler, number of steps, guidance interval and precision.
+
+    The distance is that of log-mels to a clip of the same seed with 200 steps in float32. What nothing else
+    beats in both time and distance is marked.
+    """
+    from foleyd.bench import numbers
+
+    with Output(as_json) as output:
+        counts = numbers.read_whole(steps, "steps", 1, 1000)
+        measured = importlib.import_module("foleyd.bench.quality")
+        names = tuple(filter(None, (name.strip() for name in schedulers.split(","))))
+        figures = measured.measure(
+            model,
+            counts,
+            names,
+            seconds=seconds,
+            prompts=prompts,
+            reference=reference,
+            device=device,
+            runtime=runtime,
+            threads=threads,
+        )
+        if picture is not None:
+            importlib.import_module("foleyd.bench.quality_picture").draw(figures, picture)
+        output.body.update(msgspec.structs.asdict(figures))
+        for line in measured.table(figures):
             output.line(line)
 
 

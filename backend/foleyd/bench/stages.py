@@ -131,7 +131,7 @@ def measure(
     try:
         on_gpu = torch.cuda.is_available() and device != "cpu"
         clock = Clock(torch.cuda.synchronize if on_gpu else lambda: None)
-        _wrap(engine, clock)
+        put_clocks(engine, clock)
         full = recipe.resolve(recipe.change(wanted, model=entry.id), engine.capabilities)
         per_run: list[dict[str, float]] = []
         calls: dict[str, int] = {}
@@ -176,7 +176,11 @@ def measure(
     )
 
 
-def _wrap(engine: Any, clock: Clock) -> None:
+def put_clocks(engine: Any, clock: Clock) -> None:
+    """Time the networks of a loaded engine under their names in `NETWORKS`, either vocoder as "vocode".
+
+    Raises BadRequest for an engine that has others.
+    """
     networks = getattr(engine, "networks", None)
     if networks is None or any(not hasattr(networks, name) for name in NETWORKS):
         raise BadRequest(
@@ -185,6 +189,8 @@ def _wrap(engine: Any, clock: Clock) -> None:
     networks.prompts.embed = clock.around("prompts", networks.prompts.embed)
     for name in NETWORKS[1:]:
         setattr(networks, name, clock.around(name, getattr(networks, name)))
+    if networks.vocode_fast is not None:
+        networks.vocode_fast = clock.around("vocode", networks.vocode_fast)
 
 
 def as_json(figures: Figures) -> dict[str, Any]:

@@ -85,6 +85,16 @@ class AudioLDM:
         return self._runtime.about
 
     @property
+    def runtime(self) -> str:
+        """The name of what runs its networks."""
+        return self._runtime.name
+
+    @property
+    def precision(self) -> str:
+        """What they compute in."""
+        return self._runtime.precision
+
+    @property
     def threads(self) -> int:
         """CPU threads that it uses where a render does not say otherwise."""
         return self._runtime.threads
@@ -93,6 +103,11 @@ class AudioLDM:
     def unprepared(self) -> bool:
         """Whether OpenVINO was never tried with this model on this processor."""
         return self._runtime.device.type == "cpu" and prepared.is_wanting(self._about.folder)
+
+    @property
+    def compiled(self) -> int:
+        """Networks compiled since it was loaded; those that were found compiled on the disk do not count."""
+        return self._runtime.compiled
 
     @property
     def networks(self) -> Networks:

@@ -65,6 +65,10 @@ class Runtime(Protocol):
     def about(self) -> str:
         """What it computes on, in words."""
 
+    @property
+    def compiled(self) -> int:
+        """Shapes compiled since the start, without those that were found compiled on the disk."""
+
     def limit(self, threads: int | None) -> AbstractContextManager[None]:
         """Use that many CPU threads, at least 1, inside the block; None changes nothing.
 

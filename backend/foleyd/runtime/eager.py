@@ -32,6 +32,7 @@ class Eager:
     """See `foleyd.runtime.Runtime`. `threads` sets torch's thread count for the whole process."""
 
     name = "torch"
+    compiled = 0
 
     def __init__(self, device: str = "auto", precision: str = "float32", threads: int | None = None) -> None:
         self.device = device_of(device)

@@ -78,7 +78,7 @@ def render(
     "speed",
     epilog="\b\nExamples:\n  foleyd bench speed\n  foleyd bench speed --model full --seconds 5.12 --runs 1\n",
 )
-def speed(
+def measure_speed(
     model: Annotated[
         str,
         typer.Option(
@@ -127,7 +127,7 @@ def speed(
     epilog="\b\nExamples:\n  foleyd bench quality\n"
     "  foleyd bench quality --steps 4,8 --schedulers unipc --picture quality.png\n",
 )
-def quality(
+def measure_quality(
     model: Annotated[
         str, typer.Option(metavar="NAME|FOLDER", help="The model to measure; 'full' as in 'bench speed'.")
     ] = "starter",

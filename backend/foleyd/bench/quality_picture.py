@@ -44,6 +44,7 @@ def draw(figures: Figures, path: Path) -> None:
     axis.plot([], [], "o", color="grey", markerfacecolor="none", label="float32")
     axis.plot([], [], color="black", linewidth=0.8, label="nothing is faster and nearer")
     axis.set_xscale("log")
+    axis.set_yscale("log")
     axis.set_xlabel(f"seconds for {figures.audio_seconds:g} s of sound")
     axis.set_ylabel(f"nats to {figures.reference[1]} steps of {figures.reference[0]}")
     axis.set_title(f"{figures.model}, {figures.runtime}, {figures.device}", fontsize=10)

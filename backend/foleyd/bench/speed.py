@@ -153,8 +153,8 @@ def measure(
         contest.warm_up(wanted)
         turns: dict[Case, list[Turn]] = {case: [] for case in wanted}
         for turn in range(1, runs + 1):
-            contest.products.turn()
             for case in wanted:
+                contest.products.turn()
                 turns[case].append(contest.turn(case, turn))
         mixed = contest.mixed()
         whole = contest.recipes(wanted[-1], 0)[0]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 import torch
 
 import audioldm_reference as reference
 import foleyd
-import tiny
 from foleyd import anew
 from foleyd.audio import patch
 from foleyd.engines import base

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from numpy.typing import NDArray
 
 import audioldm_reference as reference
 import foleyd
-import tiny
 from foleyd.audio.finish import finish
 from foleyd.engines import base, circle
 from foleyd.engines.audioldm import AudioLDM

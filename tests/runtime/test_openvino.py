@@ -14,7 +14,8 @@ import torch
 import crashing_trial
 from audioldm_reference import resolved
 from foleyd.bench import random_model as tiny
-from foleyd.engines import base, prepare
+from foleyd.bench import speed
+from foleyd.engines import base, catalog, prepare
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.errors import BadRequest, FoleydError
 from foleyd.recipe import Recipe
@@ -278,3 +279,16 @@ def _faulty(monkeypatch: pytest.MonkeyPatch, home: Path, fault: str) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(crashing_trial.__file__).parent))
     monkeypatch.setenv(crashing_trial.FAULT, fault)
     monkeypatch.setattr(prepare, "TRIAL", "crashing_trial")
+
+
+def test_mixed_lengths_back_to_back_compile_nothing(ready: Ready) -> None:
+    entry = catalog.resolve(str(ready.model))
+    with speed.Contest(entry, "cpu", "auto", "openvino", None) as contest:
+        mixed = contest.mixed()
+        assert len(mixed.seconds) == 10
+        assert mixed.compiled == 0
+        # it does count: nothing was compiled for one thread
+        engine = contest.ours["default"]
+        [one] = contest.recipes(speed.Case("", "default", 0.32, 1), 0)
+        engine.render([one], check_silence=False, threads=1)
+        assert engine.compiled > 0

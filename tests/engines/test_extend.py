@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 import torch
 
 import audioldm_reference as reference
 import foleyd
 from foleyd import anew
 from foleyd.audio import patch
+from foleyd.bench import random_model as tiny
 from foleyd.engines import base
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import SourceSound

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from numpy.typing import NDArray
 
 import audioldm_reference as reference
 import foleyd
 from foleyd.audio.finish import finish
+from foleyd.bench import random_model as tiny
 from foleyd.engines import base, circle
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.errors import BadRequest

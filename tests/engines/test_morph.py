@@ -12,8 +12,8 @@ import torch
 
 import audioldm_reference as reference
 import foleyd
-import tiny
 from foleyd import mixture
+from foleyd.bench import random_model as tiny
 from foleyd.diffusion import noise
 from foleyd.engines import base
 from foleyd.engines.audioldm import AudioLDM

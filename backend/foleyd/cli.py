@@ -44,6 +44,7 @@ COMMANDS: dict[str, Command] = {
     "models": Command("foleyd.models_cli:app", "List, show, pull and remove models."),
     "presets": Command("foleyd_live.presets_cli:app", "List, check, make and install presets."),
     "library": Command("foleyd.library_cli:app", "Find, tag, keep, export and prune clips."),
+    "plugin": Command("foleyd.plugin_cli:app", "Build and install the plugin for DAWs."),
     "doctor": Command("foleyd.doctor:doctor", "Check this machine, one line a check."),
     "bench": Command("foleyd.bench:app", "Measure the command line, renders, the daemon and the live host."),
     "train": Command("foleyd.training.cli:app", "Train a model; reproduces the starter."),

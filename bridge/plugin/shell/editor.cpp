@@ -1,0 +1,338 @@
+#include "editor.h"
+
+namespace foleyd {
+namespace {
+
+constexpr int candidate_count = 4, pads_a_page = 16;
+const juce::Colour ground(0xff1d2126), raised(0xff2b3138), bright(0xffe8e6e0), warm(0xffe0a458), calm(0xff7fb069), alarm(0xffd8574a);
+
+juce::Colour colour_of(Light light) { return light == Light::green ? calm : light == Light::yellow ? warm : alarm; }
+
+juce::String text(const std::string& utf8) { return juce::String::fromUTF8(utf8.c_str(), static_cast<int>(utf8.size())); }
+
+juce::String number_text(const Json& recipe, const char* name) {
+    const double value = number_of(recipe, name, -1);
+    return value < 0 ? juce::String() : juce::String(value);
+}
+
+}  // namespace
+
+Wave::Wave(Board& board) : board_(board) {
+    setWantsKeyboardFocus(true);
+    setTitle("Start and end of the clip");
+    setTooltip("Drag the start or the end; left and right move the one that was touched last, tab goes on.");
+}
+
+void Wave::show(int pad, SoundPtr sound) {
+    pad_ = pad;
+    sound_ = std::move(sound);
+    shape();
+    repaint();
+}
+
+void Wave::shape() {
+    peaks_.assign(static_cast<std::size_t>(std::max(getWidth(), 0)), 0.0f);
+    if (!sound_) return;
+    const auto frames = sound_->left.size(), width = peaks_.size();
+    for (std::size_t x = 0; x < width; ++x)
+        for (std::size_t k = frames * x / width; k < frames * (x + 1) / width; ++k)
+            peaks_[x] = std::max(peaks_[x], std::abs(sound_->left[k]));
+}
+
+void Wave::paint(juce::Graphics& g) {
+    g.fillAll(raised);
+    const float middle = static_cast<float>(getHeight()) / 2;
+    auto& settings = board_.engine.pads[static_cast<std::size_t>(pad_)];
+    const float start = settings.get(Field::start) * static_cast<float>(getWidth());
+    const float end = settings.get(Field::end) * static_cast<float>(getWidth());
+    for (std::size_t x = 0; x < peaks_.size(); ++x) {
+        const float at = static_cast<float>(x), tall = std::max(0.5f, peaks_[x] * middle);
+        g.setColour(at >= start && at <= end ? warm : juce::Colours::grey.withAlpha(0.5f));
+        g.drawVerticalLine(static_cast<int>(x), middle - tall, middle + tall);
+    }
+    if (!sound_) {
+        g.setColour(bright);
+        g.drawText("The pad is empty: say what to hear, and generate.", getLocalBounds(), juce::Justification::centred);
+    }
+    g.setColour(bright);
+    for (const float at : {start, end}) g.fillRect(juce::Rectangle<float>(at - 1.5f, 0, 3, static_cast<float>(getHeight())));
+    if (hasKeyboardFocus(false)) g.drawRect(getLocalBounds(), 2);
+}
+
+void Wave::mouseDown(const juce::MouseEvent& event) {
+    auto& settings = board_.engine.pads[static_cast<std::size_t>(pad_)];
+    const float here = static_cast<float>(event.x) / static_cast<float>(std::max(1, getWidth()));
+    held_ = std::abs(here - settings.get(Field::start)) <= std::abs(here - settings.get(Field::end)) ? Field::start : Field::end;
+    move(here);
+}
+
+void Wave::mouseDrag(const juce::MouseEvent& event) { move(static_cast<float>(event.x) / static_cast<float>(std::max(1, getWidth()))); }
+
+bool Wave::keyPressed(const juce::KeyPress& key) {
+    const float step = key == juce::KeyPress::leftKey ? -0.005f : key == juce::KeyPress::rightKey ? 0.005f : 0.0f;
+    if (step == 0.0f) return false;
+    move(board_.engine.pads[static_cast<std::size_t>(pad_)].get(held_) + step);
+    return true;
+}
+
+void Wave::move(float share) {
+    auto& settings = board_.engine.pads[static_cast<std::size_t>(pad_)];
+    if (held_ == Field::start) share = std::min(share, settings.get(Field::end) - 0.001f);
+    else share = std::max(share, settings.get(Field::start) + 0.001f);
+    settings.set(held_, share);
+    repaint();
+}
+
+Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(processor.board), wave_(processor.board) {
+    const auto add = [this](juce::Component& part, const juce::String& title) {
+        part.setTitle(title);
+        addAndMakeVisible(part);
+    };
+    add(light_, "Status");
+    add(told_, "Progress");
+    add(start_, "Start the daemon");
+    start_.onClick = [this] {
+        juce::ChildProcess daemon;   // it goes on by itself
+        if (!daemon.start(juce::StringArray{"foleyd", "serve"}, 0))
+            told_.setText("'foleyd' is not on the path: start 'foleyd serve' in a terminal.", juce::dontSendNotification);
+    };
+    const struct { juce::TextEditor& field; const char* name; const char* hint; } fields[] = {
+        {prompt_, "Prompt", "What to hear, in words"}, {negative_, "Not", "What not to hear"},
+        {seconds_, "Seconds", "auto"}, {seed_, "Seed", "drawn"}, {steps_, "Steps", "usual"}, {guidance_, "Guidance", "usual"}};
+    for (const auto& [field, name, hint] : fields) {
+        add(field, name);
+        field.setTextToShowWhenEmpty(hint, juce::Colours::grey);
+        field.setSelectAllWhenFocused(true);
+        field.onReturnKey = [this] { ask(); };
+        field.onFocusLost = [this] { store_recipe(); };
+        auto* label = names_.add(new juce::Label({}, name));
+        addAndMakeVisible(label);
+    }
+    for (auto* field : {&seconds_, &guidance_}) field->setInputRestrictions(8, "0123456789.");
+    for (auto* field : {&seed_, &steps_}) field->setInputRestrictions(10, "0123456789");
+    prompt_.setInputRestrictions(1000);
+    negative_.setInputRestrictions(1000);
+    add(dice_, "Draw a seed");
+    dice_.onClick = [this] {
+        seed_.setText(juce::String(juce::Random::getSystemRandom().nextInt(2147483647)));
+        store_recipe();
+    };
+    add(lock_, "Lock the seed");
+    lock_.setTooltip("Unlocked, each Generate draws another sound.");
+    add(generate_, "Generate");
+    generate_.onClick = [this] { ask(); };
+    add(cancel_, "Cancel");
+    cancel_.onClick = [this] { board_.cancel(pad_); };
+    for (int k = 0; k < candidate_count; ++k) {
+        auto* button = candidates_.add(new juce::TextButton("-"));
+        add(*button, "Candidate " + juce::String(k + 1));
+        button->onClick = [this, k] {
+            board_.pick(pad_, static_cast<std::size_t>(k));
+            board_.engine.press(pad_, 1.0f);
+        };
+    }
+    add(wave_, "Start and end of the clip");
+    for (int k = 0; k < pad_count / pads_a_page; ++k) {
+        auto* button = pages_.add(new juce::TextButton("Page " + juce::String(k + 1)));
+        add(*button, button->getButtonText());
+        button->onClick = [this, k] { page(k); };
+    }
+    for (int k = 0; k < pads_a_page; ++k) {
+        auto* button = pads_.add(new juce::TextButton());
+        add(*button, "Pad");
+        button->onStateChange = [this, k, button] {
+            const int pad = page_ * pads_a_page + k;
+            if (button->isDown()) {
+                choose(pad);
+                board_.engine.press(pad, 1.0f);
+            } else {
+                board_.engine.let_go(pad);
+            }
+        };
+    }
+    add(mode_, "What a note does");
+    for (int k = 0; k < 4; ++k) mode_.addItem(juce::String(std::string(mode_names[k])), k + 1);
+    mode_.onChange = [this] {
+        board_.engine.pads[static_cast<std::size_t>(pad_)].set(Field::mode, static_cast<float>(mode_.getSelectedId() - 1));
+    };
+    const struct { juce::Slider& slider; Field field; } sliders[] = {
+        {gain_, Field::gain}, {pan_, Field::pan}, {tune_, Field::tune}, {choke_, Field::choke}};
+    for (const auto& [slider, field] : sliders) {
+        const auto& known = spec(field);
+        add(slider, juce::String(std::string(known.name)));
+        slider.setTooltip(juce::String(std::string(known.meaning)));
+        slider.setRange(known.least, known.most, known.whole ? 1.0 : 0.01);
+        slider.setTextValueSuffix(" " + juce::String(std::string(known.name)));
+        slider.setSliderStyle(juce::Slider::LinearBar);
+        slider.setWantsKeyboardFocus(true);
+        slider.onValueChange = [this, &slider = slider, field = field] {
+            board_.engine.pads[static_cast<std::size_t>(pad_)].set(field, static_cast<float>(slider.getValue()));
+        };
+    }
+    add(references_, "Session keeps references only");
+    references_.setTooltip("The session stays small, and needs the daemon's library when it is opened again.");
+    references_.onClick = [this] { board_.references = references_.getToggleState(); };
+    setWantsKeyboardFocus(true);
+    setResizable(true, true);
+    setResizeLimits(640, 480, 2560, 1920);
+    setSize(860, 620);
+    choose(board_.chosen);
+    startTimerHz(15);
+}
+
+Editor::~Editor() { store_recipe(); }
+
+void Editor::paint(juce::Graphics& g) { g.fillAll(ground); }
+
+void Editor::resized() {
+    auto area = getLocalBounds().reduced(10);
+    const int row = juce::jlimit(26, 60, area.getHeight() / 20), gap = row / 4;
+    const auto line = [&] {
+        auto taken = area.removeFromTop(row);
+        area.removeFromTop(gap);
+        return taken;
+    };
+    auto top = line();
+    start_.setBounds(top.removeFromRight(row * 5));
+    light_.setBounds(top);
+    juce::TextEditor* long_fields[] = {&prompt_, &negative_};
+    for (int k = 0; k < 2; ++k) {
+        auto here = line();
+        names_[k]->setBounds(here.removeFromLeft(row * 3));
+        long_fields[k]->setBounds(here);
+    }
+    auto numbers = line();
+    juce::TextEditor* short_fields[] = {&seconds_, &seed_, &steps_, &guidance_};
+    const int part = (numbers.getWidth() - row * 6) / 4;
+    for (int k = 0; k < 4; ++k) {
+        auto here = numbers.removeFromLeft(part);
+        names_[k + 2]->setBounds(here.removeFromLeft(part / 2));
+        short_fields[k]->setBounds(here);
+        if (k == 1) {
+            dice_.setBounds(numbers.removeFromLeft(row * 3).reduced(3, 0));
+            lock_.setBounds(numbers.removeFromLeft(row * 3));
+        }
+    }
+    auto acts = line();
+    generate_.setBounds(acts.removeFromLeft(row * 5));
+    cancel_.setBounds(acts.removeFromLeft(row * 4).reduced(3, 0));
+    told_.setBounds(acts);
+    auto row_of = [](juce::Rectangle<int> here, auto& parts) {
+        const int width = here.getWidth() / parts.size();
+        for (auto* one : parts) one->setBounds(here.removeFromLeft(width).reduced(2, 0));
+    };
+    row_of(line(), candidates_);
+    wave_.setBounds(area.removeFromTop(area.getHeight() / 3));
+    area.removeFromTop(gap);
+    auto play = line();
+    const int fifth = play.getWidth() / 5;
+    mode_.setBounds(play.removeFromLeft(fifth).reduced(2, 0));
+    for (auto* slider : {&gain_, &pan_, &tune_, &choke_}) slider->setBounds(play.removeFromLeft(fifth).reduced(2, 0));
+    auto bottom = line();
+    references_.setBounds(bottom.removeFromRight(bottom.getWidth() * 2 / 5));
+    row_of(bottom, pages_);
+    const int tall = area.getHeight() / 2;
+    for (int k = 0; k < pads_a_page; ++k) {
+        const int wide = area.getWidth() / 8;
+        pads_[k]->setBounds(juce::Rectangle<int>(area.getX() + k % 8 * wide, area.getY() + k / 8 * tall, wide, tall).reduced(2));
+    }
+}
+
+// Ctrl-Return generates from everywhere, escape cancels.
+bool Editor::keyPressed(const juce::KeyPress& key) {
+    if (key == juce::KeyPress(juce::KeyPress::returnKey, juce::ModifierKeys::ctrlModifier, 0)) ask();
+    else if (key == juce::KeyPress::escapeKey) board_.cancel(pad_);
+    else return false;
+    return true;
+}
+
+void Editor::choose(int pad) {
+    if (pad != pad_) store_recipe();
+    pad_ = pad;
+    board_.chosen = pad;
+    version_ = ~0u;
+    show_recipe();
+    page(pad / pads_a_page);
+}
+
+void Editor::page(int number) {
+    page_ = number;
+    for (int k = 0; k < pages_.size(); ++k) pages_[k]->setToggleState(k == number, juce::dontSendNotification);
+}
+
+void Editor::show_recipe() {
+    const auto recipe = board_.view(pad_).recipe;
+    prompt_.setText(text(text_of(recipe, "prompt")), false);
+    negative_.setText(text(text_of(recipe, "negative")), false);
+    seconds_.setText(number_text(recipe, "seconds"), false);
+    steps_.setText(number_text(recipe, "steps"), false);
+    guidance_.setText(number_text(recipe, "guidance"), false);
+    seed_.setText(number_text(recipe, "seed"), false);
+    lock_.setToggleState(recipe.contains("seed"), juce::dontSendNotification);
+}
+
+void Editor::store_recipe() {
+    Json recipe = board_.view(pad_).recipe;
+    recipe["prompt"] = prompt_.getText().toStdString();
+    recipe["negative"] = negative_.getText().toStdString();
+    const struct { const juce::TextEditor& field; const char* name; } numbers[] = {
+        {seconds_, "seconds"}, {steps_, "steps"}, {guidance_, "guidance"}, {seed_, "seed"}};
+    for (const auto& [field, name] : numbers) {
+        recipe.erase(name);
+        if (field.getText().isNotEmpty()) recipe[name] = field.getText().getDoubleValue();
+    }
+    board_.set_recipe(pad_, recipe);
+}
+
+void Editor::ask() {
+    if (!lock_.getToggleState()) seed_.setText(juce::String(juce::Random::getSystemRandom().nextInt(2147483647)), false);
+    store_recipe();
+    board_.request(pad_, candidate_count);
+}
+
+void Editor::timerCallback() {
+    const auto state = board_.link_state();
+    light_.setText(juce::String::fromUTF8("\xe2\x97\x8f ") + text(state.sentence), juce::dontSendNotification);
+    light_.setColour(juce::Label::textColourId, colour_of(state.light));
+    start_.setVisible(state.light == Light::red);
+    if (board_.chosen != pad_) choose(board_.chosen);
+    const auto view = board_.view(pad_);
+    juce::String said = text(view.failure);
+    if (view.progress.under_way) {
+        said = view.progress.position > 0 ? juce::String(view.progress.position) + " before this one" : juce::String("Working");
+        if (view.progress.steps > 0) said << ", step " << view.progress.step << " of " << view.progress.steps;
+        if (view.progress.eta_s >= 0) said << ", " << juce::String(view.progress.eta_s, 1) << " s to go";
+    }
+    told_.setText(said, juce::dontSendNotification);
+    cancel_.setEnabled(view.progress.under_way);
+    if (view.version != version_) {
+        version_ = view.version;
+        wave_.show(pad_, view.sound);
+        for (int k = 0; k < candidate_count; ++k) {
+            const bool there = k < static_cast<int>(view.candidates.size());
+            candidates_[k]->setEnabled(there);
+            const auto* found = there ? &view.candidates[static_cast<std::size_t>(k)] : nullptr;
+            candidates_[k]->setButtonText(there ? "Take " + juce::String(k + 1) + "  (seed " + juce::String(found->seed) + ")" : juce::String("-"));
+            candidates_[k]->setToggleState(there && found->sound == view.sound, juce::dontSendNotification);
+        }
+    }
+    const auto& settings = board_.engine.pads[static_cast<std::size_t>(pad_)];
+    mode_.setSelectedId(settings.whole(Field::mode) + 1, juce::dontSendNotification);
+    gain_.setValue(settings.get(Field::gain), juce::dontSendNotification);
+    pan_.setValue(settings.get(Field::pan), juce::dontSendNotification);
+    tune_.setValue(settings.get(Field::tune), juce::dontSendNotification);
+    choke_.setValue(settings.get(Field::choke), juce::dontSendNotification);
+    references_.setToggleState(board_.references, juce::dontSendNotification);
+    for (int k = 0; k < pads_a_page; ++k) {
+        const int pad = page_ * pads_a_page + k;
+        const auto there = board_.view(pad);
+        const auto words = text(text_of(there.recipe, "prompt"));
+        pads_[k]->setButtonText(juce::String(pad + 1) + (words.isEmpty() ? juce::String() : " " + words));
+        pads_[k]->setColour(juce::TextButton::buttonColourId,
+                            board_.engine.playing[static_cast<std::size_t>(pad)] > 0 ? warm
+                            : there.sound ? calm.darker(0.6f) : raised);
+        pads_[k]->setToggleState(pad == pad_, juce::dontSendNotification);
+    }
+}
+
+}  // namespace foleyd

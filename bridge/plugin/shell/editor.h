@@ -1,0 +1,62 @@
+// The window: words in, candidates to pick from, pads to play.
+#pragma once
+
+#include <juce_gui_basics/juce_gui_basics.h>
+
+#include "processor.h"
+
+namespace foleyd {
+
+// The clip's shape with handles for its start and end; arrow keys move the one that was touched last.
+class Wave final : public juce::Component, public juce::SettableTooltipClient {
+public:
+    explicit Wave(Board& board);
+    void show(int pad, SoundPtr sound);
+    void paint(juce::Graphics& g) override;
+    void resized() override { shape(); }
+    void mouseDown(const juce::MouseEvent& event) override;
+    void mouseDrag(const juce::MouseEvent& event) override;
+    bool keyPressed(const juce::KeyPress& key) override;
+
+private:
+    void move(float share);
+    void shape();
+    Board& board_;
+    int pad_ = 0;
+    SoundPtr sound_;
+    Field held_ = Field::start;
+    std::vector<float> peaks_;
+};
+
+class Editor final : public juce::AudioProcessorEditor, private juce::Timer {
+public:
+    explicit Editor(Processor& processor);
+    ~Editor() override;
+    void paint(juce::Graphics& g) override;
+    void resized() override;
+    bool keyPressed(const juce::KeyPress& key) override;
+
+private:
+    void timerCallback() override;
+    void choose(int pad);
+    void show_recipe();
+    void store_recipe();
+    void ask();
+    void page(int number);
+
+    Board& board_;
+    int pad_ = 0, page_ = 0;
+    unsigned version_ = ~0u;
+    juce::Label light_, told_;
+    juce::TextButton start_{"Start foleyd"}, generate_{"Generate"}, cancel_{"Cancel"}, dice_{"Dice"};
+    juce::ToggleButton lock_{"Lock"}, references_{"Session keeps references only"};
+    juce::TextEditor prompt_, negative_, seconds_, seed_, steps_, guidance_;
+    juce::OwnedArray<juce::Label> names_;
+    juce::OwnedArray<juce::TextButton> candidates_, pages_, pads_;
+    juce::ComboBox mode_;
+    juce::Slider gain_, pan_, tune_, choke_;
+    Wave wave_;
+    juce::TooltipWindow tips_{this};
+};
+
+}  // namespace foleyd

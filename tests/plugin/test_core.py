@@ -1,0 +1,28 @@
+"""The core's own tests, in C++: as released, and with sanitizers looking on."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from plugin_build import CORE, Builds
+
+SANITIZED = {"memory": "address,undefined", "threads": "thread"}
+
+
+@pytest.mark.parametrize("program", ["core_tests", "allocation_test"])
+def test_the_core_as_it_is_released(builds: Builds, program: str) -> None:
+    _passes(builds("core", *CORE) / "tests" / program)
+
+
+@pytest.mark.parametrize("kind", SANITIZED)
+def test_the_core_under_sanitizers(builds: Builds, kind: str) -> None:
+    options = (*CORE, f"-DFOLEYD_SANITIZE={SANITIZED[kind]}", "-DCMAKE_BUILD_TYPE=RelWithDebInfo")
+    _passes(builds(f"core-{kind}", *options) / "tests" / "core_tests")
+
+
+def _passes(program: Path) -> None:
+    ended = subprocess.run([program], capture_output=True, text=True, check=False, timeout=300)
+    assert ended.returncode == 0, f"{ended.stdout[-6000:]}\n{ended.stderr[-6000:]}"

@@ -48,7 +48,7 @@ void Wave::paint(juce::Graphics& g) {
     for (std::size_t x = 0; x < peaks_.size(); ++x) {
         const float at = static_cast<float>(x), tall = std::max(0.5f, peaks_[x] * middle);
         g.setColour(at >= start && at <= end ? warm : juce::Colours::grey.withAlpha(0.5f));
-        g.drawVerticalLine(static_cast<int>(x), middle - tall, middle + tall);
+        if (sound_) g.drawVerticalLine(static_cast<int>(x), middle - tall, middle + tall);
     }
     if (!sound_) {
         g.setColour(bright);

@@ -111,7 +111,7 @@ def _sources(named: Path | None) -> Path:
     sources = (named or Path(__file__).parents[2] / "bridge" / "plugin").absolute()
     if not (sources / "CMakeLists.txt").is_file():
         raise BadRequest(
-            f"{sources} holds no sources of the plugin: name bridge/plugin of a clone of foleyd with --source."
+            f"{sources} holds no sources of the plugin: name a clone's bridge/plugin with --source."
         )
     return sources
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from conftest import Run
 from foleyd import paths, plugin_cli
+
+Run = Callable[..., Any]
 
 
 def _bundles() -> list[Path]:
@@ -26,9 +29,7 @@ def test_before_a_build_there_is_nothing_to_install(run: Run) -> None:
         assert "foleyd plugin build" in ran.err
 
 
-def test_install_replaces_what_was_there(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_install_replaces_what_was_there(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     made = _bundles()
     old = tmp_path / ".vst3" / "foleyd.vst3" / "old"

@@ -158,3 +158,15 @@ def test_a_session_saved_again_is_the_same_session(host: Any, generated: tuple[b
 def test_many_without_a_daemon_load_play_and_leave(host: Any) -> None:
     plugins = [host() for _ in range(20)]
     assert not any(play(plugin, 512).any() for plugin in plugins)
+
+
+def test_the_lv2_bundle_loads_with_the_same_parameters(bundle: str, host: Any) -> None:
+    minihost = pytest.importorskip("minihost")
+    lv2 = Path(bundle).parents[1] / "LV2" / "foleyd.lv2"
+    plugin = minihost.Plugin(str(lv2), sample_rate=RATE, max_block_size=4096, in_channels=0, out_channels=16)
+    try:
+        known = {host().get_param_info(k)["name"] for k in range(3)}
+        assert known <= {plugin.get_param_info(k)["name"] for k in range(plugin.num_params)}
+        assert not play(plugin, 512).any()
+    finally:
+        plugin.close()

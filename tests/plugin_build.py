@@ -16,6 +16,8 @@ import pytest
 import programs
 
 SOURCE = Path(__file__).parents[1] / "bridge" / "plugin"
+RELEASE = ("-DFOLEYD_TESTS=ON",)
+"""The plugin as it is released, with the tests of its core beside it."""
 CORE = ("-DFOLEYD_SHELL=OFF", "-DFOLEYD_TESTS=ON")
 
 _PROGRAMS = {"cmake": "cmake", "g++": "build-essential", "pkg-config": "pkg-config"}

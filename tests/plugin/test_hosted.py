@@ -3,8 +3,6 @@ and sessions that sound the same when they are opened again."""
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,64 +12,22 @@ import pytest
 
 from foleyd.audio.export import read_clip
 from foleyd.client import Client
-from plugin_build import Builds, juce
+from plugin_build import Builds
+from plugin_host import RATE, Opened, bundle_of, opened, play, session
 from serving import PATIENCE, Served
 
-RATE = 48_000
-FIRST_NOTE = 36
 RECIPE = {"prompt": "glass breaking", "seconds": 0.5, "seed": 7, "steps": 4}
-_DIGITS = ".ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+"
 
 
 @pytest.fixture(scope="module")
 def bundle(builds: Builds) -> str:
-    juce()
-    return str(next(builds("shell").glob("shell/foleyd_artefacts/*/VST3/foleyd.vst3")))
+    return bundle_of(builds)
 
 
 @pytest.fixture
-def host(bundle: str) -> Iterator[Any]:
-    """Opens instances and closes them in the end."""
-    minihost = pytest.importorskip("minihost")
-    opened = []
-
-    def open_(rate: int = RATE) -> Any:
-        plugin = minihost.Plugin(
-            bundle, sample_rate=rate, max_block_size=4096, in_channels=0, out_channels=16
-        )
-        opened.append(plugin)
-        return plugin
-
-    yield open_
-    for plugin in opened:
-        plugin.close()
-
-
-def session(recipe: dict[str, Any], **play: float) -> bytes:
-    """A VST3 host's file of a plugin whose first pad has a recipe and no clip."""
-    text = json.dumps({"pads": [{"pad": 0, "recipe": recipe, "play": play}]}).encode()
-    return _hosted(b"foleyd1\n" + struct.pack("<I", len(text)) + text)
-
-
-def _hosted(state: bytes) -> bytes:
-    # JUCE's own text form of bytes: six bits a character, lowest first
-    bits = int.from_bytes(state, "little")
-    count = (len(state) * 8 + 5) // 6
-    digits = "".join(_DIGITS[bits >> 6 * k & 63] for k in range(count))
-    xml = f"<VST3PluginState><IComponent>{len(state)}.{digits}</IComponent></VST3PluginState>".encode()
-    return struct.pack("<II", 0x21324356, len(xml)) + xml + b"\0"
-
-
-def play(plugin: Any, frames: int, note_at: int = 0, block: int = 512, note: int = FIRST_NOTE) -> np.ndarray:
-    """Both channels of the first output, float32 (2, frames), with a loud note at a frame."""
-    heard = []
-    for at in range(0, frames, block):
-        size = min(block, frames - at)
-        output = np.zeros((plugin.num_output_channels, size), dtype=np.float32)
-        events = [(note_at - at, 0x90, note, 127)] if at <= note_at < at + size else []
-        plugin.process_midi(np.zeros((0, size), dtype=np.float32), output, events)
-        heard.append(output[:2])
-    return np.concatenate(heard, axis=1)
+def host(builds: Builds) -> Iterator[Opened]:
+    with opened(builds) as host:
+        yield host
 
 
 @pytest.fixture(scope="module")

@@ -28,16 +28,18 @@ private:
     const FieldSpec& spec_;
 };
 
-// Set to 1 it asks for the chosen pad's sound. Always reads 0, or a reopened session would ask again.
+// Set to 1 it asks for the chosen pad's sound. Always reads 0, or a reopened session would ask again. So a host's 0
+// never comes here (JUCE drops what is there already): a 1 counts when none came for a while, which a line of
+// automation that stays at 1 does not leave.
 class GenerateParameter final : public juce::AudioProcessorParameterWithID {
 public:
     explicit GenerateParameter(Board& board)
         : AudioProcessorParameterWithID(juce::ParameterID("generate", 1), "Generate"), board_(board) {}
     float getValue() const override { return 0.0f; }
     void setValue(float share) override {
-        const bool high = share > 0.5f;
-        if (high && !high_.exchange(true)) board_.generate = true;
-        if (!high) high_ = false;
+        if (share <= 0.5f) return;
+        const auto now = juce::Time::getMillisecondCounter();
+        if (now - last_.exchange(now) > pause_ms) board_.generate = true;
     }
     float getDefaultValue() const override { return 0.0f; }
     float getValueForText(const juce::String& text) const override { return text.getFloatValue(); }
@@ -49,7 +51,8 @@ public:
 
 private:
     Board& board_;
-    std::atomic<bool> high_{false};
+    static constexpr juce::uint32 pause_ms = 500;
+    std::atomic<juce::uint32> last_{juce::Time::getMillisecondCounter() - 2 * pause_ms};
 };
 
 }  // namespace foleyd

@@ -1,0 +1,75 @@
+"""The built plugin in a host that foleyd did not write (minihost), and what tests do with it."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from plugin_build import RELEASE, Builds, juce
+
+RATE = 48_000
+FIRST_NOTE = 36
+_DIGITS = ".ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+"
+
+Opened = Callable[..., Any]
+"""Opens an instance at a sample rate."""
+
+
+def bundle_of(builds: Builds) -> str:
+    """The path of the VST3 bundle, built where it is not yet."""
+    juce()
+    return str(next(builds("shell", *RELEASE).glob("shell/foleyd_artefacts/*/VST3/foleyd.vst3")))
+
+
+@contextmanager
+def opened(builds: Builds) -> Iterator[Opened]:
+    """Opens instances, and closes them at the end of the block."""
+    minihost = pytest.importorskip("minihost")
+    bundle = bundle_of(builds)
+    instances = []
+
+    def open_(rate: int = RATE) -> Any:
+        plugin = minihost.Plugin(
+            bundle, sample_rate=rate, max_block_size=4096, in_channels=0, out_channels=16
+        )
+        instances.append(plugin)
+        return plugin
+
+    try:
+        yield open_
+    finally:
+        for plugin in instances:
+            plugin.close()
+
+
+def session(recipe: dict[str, Any], **play: float) -> bytes:
+    """A VST3 host's file of a plugin whose first pad has a recipe and no clip."""
+    text = json.dumps({"pads": [{"pad": 0, "recipe": recipe, "play": play}]}).encode()
+    return _hosted(b"foleyd1\n" + struct.pack("<I", len(text)) + text)
+
+
+def _hosted(state: bytes) -> bytes:
+    # JUCE's own text form of bytes: six bits a character, lowest first
+    bits = int.from_bytes(state, "little")
+    count = (len(state) * 8 + 5) // 6
+    digits = "".join(_DIGITS[bits >> 6 * k & 63] for k in range(count))
+    xml = f"<VST3PluginState><IComponent>{len(state)}.{digits}</IComponent></VST3PluginState>".encode()
+    return struct.pack("<II", 0x21324356, len(xml)) + xml + b"\0"
+
+
+def play(plugin: Any, frames: int, note_at: int = 0, block: int = 512, note: int = FIRST_NOTE) -> np.ndarray:
+    """Both channels of the first output, float32 (2, frames), with a loud note at a frame."""
+    heard = []
+    for at in range(0, frames, block):
+        size = min(block, frames - at)
+        output = np.zeros((plugin.num_output_channels, size), dtype=np.float32)
+        events = [(note_at - at, 0x90, note, 127)] if at <= note_at < at + size else []
+        plugin.process_midi(np.zeros((0, size), dtype=np.float32), output, events)
+        heard.append(output[:2])
+    return np.concatenate(heard, axis=1)

@@ -4,6 +4,8 @@ namespace foleyd {
 namespace {
 
 constexpr int candidate_count = 4, pads_a_page = 16;
+constexpr Field shown_fields[] = {Field::gain,   Field::pan,     Field::tune,   Field::choke,
+                                  Field::attack, Field::release, Field::voices, Field::output};
 const juce::Colour ground(0xff1d2126), raised(0xff2b3138), bright(0xffe8e6e0), warm(0xffe0a458), calm(0xff7fb069), alarm(0xffd8574a);
 
 juce::Colour colour_of(Light light) { return light == Light::green ? calm : light == Light::yellow ? warm : alarm; }
@@ -140,42 +142,59 @@ Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(p
     for (int k = 0; k < pads_a_page; ++k) {
         auto* button = pads_.add(new juce::TextButton());
         add(*button, "Pad");
+        // also told when the pointer only comes and goes, which must not end a note that MIDI holds
         button->onStateChange = [this, k, button] {
             const int pad = page_ * pads_a_page + k;
-            if (button->isDown()) {
+            if (button->isDown() && pressed_ < 0) {
+                pressed_ = pad;
                 choose(pad);
                 board_.engine.press(pad, 1.0f);
-            } else {
+            } else if (!button->isDown() && pressed_ == pad) {
+                pressed_ = -1;
                 board_.engine.let_go(pad);
             }
         };
     }
-    add(mode_, "What a note does");
-    for (int k = 0; k < 4; ++k) mode_.addItem(juce::String(std::string(mode_names[k])), k + 1);
-    mode_.onChange = [this] {
-        board_.engine.pads[static_cast<std::size_t>(pad_)].set(Field::mode, static_cast<float>(mode_.getSelectedId() - 1));
-    };
-    const struct { juce::Slider& slider; Field field; } sliders[] = {
-        {gain_, Field::gain}, {pan_, Field::pan}, {tune_, Field::tune}, {choke_, Field::choke}};
-    for (const auto& [slider, field] : sliders) {
+    const struct { juce::ComboBox& box; Field field; } choices[] = {{mode_, Field::mode}, {quantise_, Field::quantise}};
+    for (const auto& [box, field] : choices) {
         const auto& known = spec(field);
-        add(slider, juce::String(std::string(known.name)));
-        slider.setTooltip(juce::String(std::string(known.meaning)));
-        slider.setRange(known.least, known.most, known.whole ? 1.0 : 0.01);
-        slider.setTextValueSuffix(" " + juce::String(std::string(known.name)));
-        slider.setSliderStyle(juce::Slider::LinearBar);
-        slider.setWantsKeyboardFocus(true);
-        slider.onValueChange = [this, &slider = slider, field = field] {
-            board_.engine.pads[static_cast<std::size_t>(pad_)].set(field, static_cast<float>(slider.getValue()));
-        };
+        add(box, juce::String(std::string(known.name)));
+        box.setTooltip(juce::String(std::string(known.meaning)));
+        for (int k = 0; k <= static_cast<int>(known.most); ++k)
+            box.addItem((field == Field::quantise ? "starts: " : "") + juce::String(std::string(known.choices[k])), k + 1);
+        box.onChange = [this, &box = box, field = field] { set(field, static_cast<float>(box.getSelectedId() - 1)); };
     }
+    for (const Field field : shown_fields) {
+        const auto& known = spec(field);
+        auto* slider = sliders_.add(new juce::Slider());
+        slider->setSliderStyle(juce::Slider::LinearBar);
+        add(*slider, juce::String(std::string(known.name)));
+        slider->setTooltip(juce::String(std::string(known.meaning)));
+        slider->setRange(known.least, known.most, known.whole || known.most > 1000 ? 1.0 : 0.01);
+        if (known.most > 1000) slider->setSkewFactorFromMidPoint(200.0);   // milliseconds
+        slider->setTextValueSuffix(" " + juce::String(std::string(known.unit)) + " " + juce::String(std::string(known.name)));
+        slider->setWantsKeyboardFocus(true);
+        slider->onValueChange = [this, slider, field] { set(field, static_cast<float>(slider->getValue())); };
+    }
+    add(keyboard_, "Play this pad over the keyboard");
+    keyboard_.setTooltip("All notes play this pad, transposed; the root note plays it as it is.");
+    keyboard_.onClick = [this] { board_.engine.pitched = keyboard_.getToggleState() ? pad_ : -1; };
+    add(root_, "Root note");
+    root_.setRange(0, 127, 1);
+    root_.setTextValueSuffix(" root");
+    root_.onValueChange = [this] { board_.engine.root = static_cast<int>(root_.getValue()); };
+    add(master_, "Master");
+    master_.setRange(-60, 12, 0.1);
+    master_.setTextValueSuffix(" dB master");
+    master_.onValueChange = [this] { board_.engine.master = static_cast<float>(master_.getValue()); };
+    for (auto* slider : {&root_, &master_}) slider->setSliderStyle(juce::Slider::LinearBar);
     add(references_, "Session keeps references only");
     references_.setTooltip("The session stays small, and needs the daemon's library when it is opened again.");
     references_.onClick = [this] { board_.references = references_.getToggleState(); };
     setWantsKeyboardFocus(true);
     setResizable(true, true);
-    setResizeLimits(640, 480, 2560, 1920);
-    setSize(860, 620);
+    setResizeLimits(720, 560, 2560, 1920);
+    setSize(900, 740);
     choose(board_.chosen);
     startTimerHz(15);
 }
@@ -224,10 +243,19 @@ void Editor::resized() {
     row_of(line(), candidates_);
     wave_.setBounds(area.removeFromTop(area.getHeight() / 3));
     area.removeFromTop(gap);
-    auto play = line();
-    const int fifth = play.getWidth() / 5;
-    mode_.setBounds(play.removeFromLeft(fifth).reduced(2, 0));
-    for (auto* slider : {&gain_, &pan_, &tune_, &choke_}) slider->setBounds(play.removeFromLeft(fifth).reduced(2, 0));
+    const int half = sliders_.size() / 2;
+    juce::Component* rows[2][5] = {{&mode_}, {&quantise_}};
+    for (int k = 0; k < sliders_.size(); ++k) rows[k / half][k % half + 1] = sliders_[k];
+    for (auto& parts : rows) {
+        auto play = line();
+        const int fifth = play.getWidth() / 5;
+        for (auto* part : parts) part->setBounds(play.removeFromLeft(fifth).reduced(2, 0));
+    }
+    auto keys = line();
+    const int quarter = keys.getWidth() / 4;
+    keyboard_.setBounds(keys.removeFromLeft(2 * quarter));
+    root_.setBounds(keys.removeFromLeft(quarter).reduced(2, 0));
+    master_.setBounds(keys.reduced(2, 0));
     auto bottom = line();
     references_.setBounds(bottom.removeFromRight(bottom.getWidth() * 2 / 5));
     row_of(bottom, pages_);
@@ -245,6 +273,8 @@ bool Editor::keyPressed(const juce::KeyPress& key) {
     else return false;
     return true;
 }
+
+void Editor::set(Field field, float value) { board_.engine.pads[static_cast<std::size_t>(pad_)].set(field, value); }
 
 void Editor::choose(int pad) {
     if (pad != pad_) store_recipe();
@@ -318,10 +348,11 @@ void Editor::timerCallback() {
     }
     const auto& settings = board_.engine.pads[static_cast<std::size_t>(pad_)];
     mode_.setSelectedId(settings.whole(Field::mode) + 1, juce::dontSendNotification);
-    gain_.setValue(settings.get(Field::gain), juce::dontSendNotification);
-    pan_.setValue(settings.get(Field::pan), juce::dontSendNotification);
-    tune_.setValue(settings.get(Field::tune), juce::dontSendNotification);
-    choke_.setValue(settings.get(Field::choke), juce::dontSendNotification);
+    quantise_.setSelectedId(settings.whole(Field::quantise) + 1, juce::dontSendNotification);
+    for (int k = 0; k < sliders_.size(); ++k) sliders_[k]->setValue(settings.get(shown_fields[k]), juce::dontSendNotification);
+    keyboard_.setToggleState(board_.engine.pitched == pad_, juce::dontSendNotification);
+    root_.setValue(board_.engine.root, juce::dontSendNotification);
+    master_.setValue(board_.engine.master, juce::dontSendNotification);
     references_.setToggleState(board_.references, juce::dontSendNotification);
     for (int k = 0; k < pads_a_page; ++k) {
         const int pad = page_ * pads_a_page + k;

@@ -43,9 +43,11 @@ private:
     void store_recipe();
     void ask();
     void page(int number);
+    void set(Field field, float value);
 
     Board& board_;
     int pad_ = 0, page_ = 0;
+    int pressed_ = -1;   // the pad that a button of the editor holds
     unsigned version_ = ~0u;
     juce::Label light_, told_;
     juce::TextButton start_{"Start foleyd"}, generate_{"Generate"}, cancel_{"Cancel"}, dice_{"Dice"};
@@ -53,8 +55,10 @@ private:
     juce::TextEditor prompt_, negative_, seconds_, seed_, steps_, guidance_;
     juce::OwnedArray<juce::Label> names_;
     juce::OwnedArray<juce::TextButton> candidates_, pages_, pads_;
-    juce::ComboBox mode_;
-    juce::Slider gain_, pan_, tune_, choke_;
+    juce::ComboBox mode_, quantise_;
+    juce::OwnedArray<juce::Slider> sliders_;
+    juce::ToggleButton keyboard_{"Play this pad over the keyboard"};
+    juce::Slider root_, master_;
     Wave wave_;
     juce::TooltipWindow tips_{this};
 };

@@ -3,42 +3,55 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PLUGIN = (ROOT / "bridge" / "plugin" / "README.md").read_text()
 CARD = ROOT / "backend" / "foleyd" / "starter" / "README.md"
 
 
-def block(marker: str) -> str:
-    found = re.search(rf"<!-- {marker} -->\n```sh\n(.*?)\n```", README, re.DOTALL)
-    assert found, f"README.md has no block after <!-- {marker} -->"
+def block(marker: str, page: str = README) -> str:
+    found = re.search(rf"<!-- {marker} -->\n```sh\n(.*?)\n```", page, re.DOTALL)
+    assert found, f"the page has no block after <!-- {marker} -->"
     return found[1]
 
 
-@pytest.mark.parametrize("marker", ["demo command", "test command"])
-def test_each_command_installs_the_system_packages_it_needs(marker):
-    command = block(marker)
+@pytest.mark.parametrize(
+    ("marker", "page"), [("demo command", README), ("test command", README), ("test command", PLUGIN)]
+)
+def test_each_command_installs_the_system_packages_it_needs(marker, page):
+    command = block(marker, page)
     assert "apt-get install -y --no-install-recommends python3-venv" in command
     assert "sudo" in command
     assert "id -u" in command
     assert "pip install" in command
 
 
-def test_ci_runs_the_test_command_as_it_stands():
+@pytest.mark.parametrize(("path", "page"), [("README.md", README), ("bridge/plugin/README.md", PLUGIN)])
+def test_ci_runs_the_test_commands_as_they_stand(path, page):
     script = (ROOT / ".ci" / "run").read_text()
-    extraction = next(line for line in script.splitlines() if line.startswith("command="))
+    assert path in next(line for line in script.splitlines() if line.startswith("for page in"))
+    extraction = next(line for line in script.splitlines() if line.strip().startswith("command="))
     shown = subprocess.run(
-        ["bash", "-c", f"{extraction}\nprintf '%s' \"$command\""],
+        ["bash", "-c", f"page={path}\n{extraction}\nprintf '%s' \"$command\""],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert shown.stdout == block("test command")
+    assert shown.stdout == block("test command", page)
     assert "pytest" in shown.stdout
+
+
+def test_every_folder_of_tests_is_in_a_command():
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["testpaths"]
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders - set(said) == {"tests/plugin"}
+    assert "pytest tests/plugin" in block("test command", PLUGIN)
 
 
 def test_every_command_of_the_command_line_is_in_the_readme():

@@ -7,12 +7,25 @@ nobody repeats its numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
-Part = Literal["generating", "finishing"]
-Kind = Literal["text", "name", "number", "integer", "switch", "choice", "sources"]
+from foleyd.field import Field, Kind, Part, Source
+from foleyd.finishing_fields import FINISHING
+
+__all__ = [
+    "BOUND_FIELDS",
+    "FIELDS",
+    "OPERATIONS",
+    "OWN_FIELDS",
+    "ROLES",
+    "SCHEDULERS",
+    "SEED_LIMIT",
+    "Field",
+    "Kind",
+    "Part",
+    "Source",
+]
 
 SCHEDULERS: tuple[str, ...] = (
     "ddim",
@@ -28,46 +41,6 @@ SCHEDULERS: tuple[str, ...] = (
 
 SEED_LIMIT = 2**31
 """Seeds lie in ``0 … SEED_LIMIT - 1``."""
-
-
-class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One field of a recipe.
-
-    ``part`` says what the field decides: ``generating`` fields are what the model sees, ``finishing`` fields
-    are applied to its output. ``low`` and ``high`` are inclusive, in ``unit`` (for text: characters).
-    ``grid`` is the step that numbers are rounded to. ``choices`` are the words accepted: the only ones for a
-    choice, those allowed besides a number otherwise. A default of None means "the model's own". ``flag`` is
-    the command line's option, empty where it has none.
-
-    ``optional`` fields are left out of the canonical form while they are at their default. Every field added
-    after the first release is optional, and its default has to mean "as it was before the field existed": so
-    the hashes of older recipes hold.
-    """
-
-    name: str
-    part: Part
-    kind: Kind
-    help: str
-    default: object
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    grid: float | None = None
-    choices: tuple[str, ...] = ()
-    flag: str = ""
-    optional: bool = False
-
-
-class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A sound that a recipe starts from.
-
-    ``role`` is what the operation does with it, a name from the operation's own list. ``sha256`` (64
-    lowercase hex digits) is the hash of the audio, so that a recipe means the same wherever the file lies and
-    whatever its name. Fields added later need a default, and are left out of the canonical form while at it.
-    """
-
-    role: str
-    sha256: str
 
 
 OPERATIONS: Mapping[str, tuple[str, ...]] = {
@@ -425,91 +398,7 @@ _ROWS: tuple[Field, ...] = (
         help="Of 'morph': how far on the way: 0 is this sound, 1 the other; several clips go from 0 to 1 in "
         "even stages, and 0.5 is the middle where one is asked for and this is absent.",
     ),
-    Field(
-        name="trim",
-        part="finishing",
-        kind="switch",
-        default=True,
-        flag="--trim/--no-trim",
-        help="Start the clip where the sound starts.",
-    ),
-    Field(
-        name="fade_in",
-        part="finishing",
-        kind="number",
-        unit="ms",
-        low=0.0,
-        high=10_000.0,
-        grid=0.1,
-        default=0.5,
-        flag="--fade-in",
-        help="Fade at the start; the default stops a click and leaves a drum its attack.",
-    ),
-    Field(
-        name="fade_out",
-        part="finishing",
-        kind="number",
-        unit="ms",
-        low=0.0,
-        high=10_000.0,
-        grid=0.1,
-        default=10.0,
-        flag="--fade-out",
-        help="Fade at the end.",
-    ),
-    Field(
-        name="level",
-        part="finishing",
-        kind="choice",
-        choices=("peak", "lufs", "none"),
-        default="peak",
-        flag="--level",
-        help="'peak' brings the true peak to the ceiling, 'lufs' the loudness to its target, 'none' neither.",
-    ),
-    Field(
-        name="ceiling",
-        part="finishing",
-        kind="number",
-        unit="dBTP",
-        low=-60.0,
-        high=0.0,
-        grid=0.01,
-        default=-1.0,
-        flag="--ceiling",
-        help="The true peak that the clip reaches ('peak') or never passes ('lufs').",
-    ),
-    Field(
-        name="loudness",
-        part="finishing",
-        kind="number",
-        unit="LUFS",
-        low=-60.0,
-        high=-5.0,
-        grid=0.01,
-        default=-16.0,
-        flag="--loudness",
-        help="The loudness that level 'lufs' aims at.",
-    ),
-    Field(
-        name="rate",
-        part="finishing",
-        kind="integer",
-        unit="Hz",
-        low=8_000,
-        high=192_000,
-        default=48_000,
-        flag="--rate",
-        help="Sample rate of the clip.",
-    ),
-    Field(
-        name="width",
-        part="finishing",
-        kind="choice",
-        choices=("mono", "dual", "stereo"),
-        default="mono",
-        flag="--width",
-        help="'mono': one channel; 'dual': the same on two; 'stereo': widened, and mono again when summed.",
-    ),
+    *FINISHING,
 )
 
 FIELDS: Mapping[str, Field] = {row.name: row for row in _ROWS}

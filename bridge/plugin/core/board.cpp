@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <random>
 #include <stdexcept>
 
 #include "flac.h"
@@ -24,6 +25,11 @@ Json sound_recipe(const Json& given) {
         if (const double value = number_of(given, name, -1); value >= 0 && value <= 2147483647.0)
             kept[name] = static_cast<int>(value);
     return kept;
+}
+
+int drawn_seed() {
+    static std::random_device source;
+    return std::uniform_int_distribution<int>(0, 2147483647 - 64)(source);   // candidates count up from it
 }
 
 [[noreturn]] void damaged() { throw std::invalid_argument("The session's foleyd state is damaged."); }
@@ -56,6 +62,11 @@ void Board::set_recipe(int pad, Json recipe) {
     at(pad).recipe = sound_recipe(recipe);
 }
 
+void Board::lock(int pad, bool locked) {
+    const std::lock_guard lock(guard_);
+    at(pad).locked = locked;
+}
+
 void Board::request(int pad, int count) {
     const std::lock_guard lock(guard_);
     auto& here = at(pad);
@@ -63,6 +74,10 @@ void Board::request(int pad, int count) {
     if (text_of(here.recipe, "prompt").empty()) {
         here.failure = "Say first what to hear: the pad has no prompt.";
         return;
+    }
+    if (!here.locked || !here.recipe.contains("seed")) {
+        here.recipe["seed"] = drawn_seed();
+        ++here.recipes;
     }
     here.progress.under_way = true;
     link_->render(*this, pad, here.recipe, count);
@@ -101,7 +116,7 @@ std::vector<std::uint8_t> Board::save() const {
             if (value != field_specs[k].usual) play[std::string(field_specs[k].name)] = value;
         }
         if (play.empty() && here.recipe.empty() && !here.sound && here.wanted.empty()) continue;
-        Json one = {{"pad", pad}, {"recipe", here.recipe}, {"play", play}};
+        Json one = {{"pad", pad}, {"recipe", here.recipe}, {"locked", here.locked}, {"play", play}};
         if (here.sound) {
             one["clip"] = {{"id", here.sound->id}, {"bytes", 0}};
             // what has no id is in no library: it is kept whole
@@ -140,6 +155,7 @@ void Board::load(const std::uint8_t* data, std::size_t size) {
         Json recipe = Json::object(), play;
         SoundPtr sound;
         std::string wanted;   // a clip whose samples the library has
+        bool locked = false;
     };
     std::array<Kept, pad_count> kept;
     for (const auto& one : list_of(whole, "pads")) {
@@ -148,6 +164,7 @@ void Board::load(const std::uint8_t* data, std::size_t size) {
         auto& here = kept[static_cast<std::size_t>(pad)];
         here.recipe = sound_recipe(one.value("recipe", Json::object()));
         here.play = one.value("play", Json::object());
+        here.locked = one.contains("locked") ? one["locked"] == true : here.recipe.contains("seed");
         const Json clip = one.value("clip", Json());
         if (!clip.is_object()) continue;
         const double bytes = number_of(clip, "bytes", 0);
@@ -179,6 +196,8 @@ void Board::load(const std::uint8_t* data, std::size_t size) {
                                                     from.play, std::string(field_specs[k].name).c_str(), field_specs[k].usual)));
         auto& here = at(pad);
         here.recipe = std::move(from.recipe);
+        here.locked = from.locked;
+        ++here.recipes;
         here.candidates.clear();
         here.failure.clear();
         if (from.sound || here.sound) place(pad, std::move(from.sound));

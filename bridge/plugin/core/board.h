@@ -28,6 +28,8 @@ struct PadView {
     Progress progress;
     std::string wanted;    // the id of a clip that the session names and the library has not yet sent
     std::string failure;   // why the last request brought nothing
+    bool locked = false;   // requests keep the recipe's seed; else each draws one
+    unsigned recipes = 0;  // counts changes of the recipe that did not come from the editor
     unsigned version = 0;  // counts changes of sound and candidates
 };
 
@@ -45,6 +47,7 @@ public:
     void prepare(double rate);
     PadView view(int pad) const;
     void set_recipe(int pad, Json recipe);
+    void lock(int pad, bool locked);
     void request(int pad, int count = 1);
     void cancel(int pad);
     void pick(int pad, std::size_t candidate);

@@ -121,6 +121,7 @@ Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(p
     };
     add(lock_, "Lock the seed");
     lock_.setTooltip("Unlocked, each Generate draws another sound.");
+    lock_.onClick = [this] { board_.lock(pad_, lock_.getToggleState()); };
     add(generate_, "Generate");
     generate_.onClick = [this] { ask(); };
     add(cancel_, "Cancel");
@@ -128,9 +129,9 @@ Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(p
     for (int k = 0; k < candidate_count; ++k) {
         auto* button = candidates_.add(new juce::TextButton("-"));
         add(*button, "Candidate " + juce::String(k + 1));
-        button->onClick = [this, k] {
-            board_.pick(pad_, static_cast<std::size_t>(k));
-            board_.engine.press(pad_, 1.0f);
+        button->onStateChange = [this, k, button] {
+            if (button->isDown() && holder_ == nullptr) board_.pick(pad_, static_cast<std::size_t>(k));   // before it plays
+            holds(*button, pad_);
         };
     }
     add(wave_, "Start and end of the clip");
@@ -142,17 +143,9 @@ Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(p
     for (int k = 0; k < pads_a_page; ++k) {
         auto* button = pads_.add(new juce::TextButton());
         add(*button, "Pad");
-        // also told when the pointer only comes and goes, which must not end a note that MIDI holds
         button->onStateChange = [this, k, button] {
             const int pad = page_ * pads_a_page + k;
-            if (button->isDown() && pressed_ < 0) {
-                pressed_ = pad;
-                choose(pad);
-                board_.engine.press(pad, 1.0f);
-            } else if (!button->isDown() && pressed_ == pad) {
-                pressed_ = -1;
-                board_.engine.let_go(pad);
-            }
+            if (holds(*button, pad)) choose(pad);
         };
     }
     const struct { juce::ComboBox& box; Field field; } choices[] = {{mode_, Field::mode}, {quantise_, Field::quantise}};
@@ -199,7 +192,10 @@ Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(p
     startTimerHz(15);
 }
 
-Editor::~Editor() { store_recipe(); }
+Editor::~Editor() {
+    let_go();
+    store_recipe();
+}
 
 void Editor::paint(juce::Graphics& g) { g.fillAll(ground); }
 
@@ -276,6 +272,24 @@ bool Editor::keyPressed(const juce::KeyPress& key) {
 
 void Editor::set(Field field, float value) { board_.engine.pads[static_cast<std::size_t>(pad_)].set(field, value); }
 
+// Whether the button begins to hold a pad, which plays; one that holds a pad and is up again ends it, whatever page is
+// shown by then. Buttons are also asked when the pointer only comes and goes, which must not end what MIDI holds.
+bool Editor::holds(juce::Button& button, int pad) {
+    if (button.isDown() && holder_ == nullptr) {
+        holder_ = &button;
+        pressed_ = pad;
+        board_.engine.press(pad, 1.0f);
+        return true;
+    }
+    if (!button.isDown() && holder_ == &button) let_go();
+    return false;
+}
+
+void Editor::let_go() {
+    if (holder_ != nullptr) board_.engine.let_go(pressed_);
+    holder_ = nullptr;
+}
+
 void Editor::choose(int pad) {
     if (pad != pad_) store_recipe();
     pad_ = pad;
@@ -291,14 +305,16 @@ void Editor::page(int number) {
 }
 
 void Editor::show_recipe() {
-    const auto recipe = board_.view(pad_).recipe;
+    const auto view = board_.view(pad_);
+    const auto& recipe = view.recipe;
+    recipes_ = view.recipes;
     prompt_.setText(text(text_of(recipe, "prompt")), false);
     negative_.setText(text(text_of(recipe, "negative")), false);
     seconds_.setText(number_text(recipe, "seconds"), false);
     steps_.setText(number_text(recipe, "steps"), false);
     guidance_.setText(number_text(recipe, "guidance"), false);
     seed_.setText(number_text(recipe, "seed"), false);
-    lock_.setToggleState(recipe.contains("seed"), juce::dontSendNotification);
+    lock_.setToggleState(view.locked, juce::dontSendNotification);
 }
 
 void Editor::store_recipe() {
@@ -315,7 +331,6 @@ void Editor::store_recipe() {
 }
 
 void Editor::ask() {
-    if (!lock_.getToggleState()) seed_.setText(juce::String(juce::Random::getSystemRandom().nextInt(2147483647)), false);
     store_recipe();
     board_.request(pad_, candidate_count);
 }
@@ -335,6 +350,7 @@ void Editor::timerCallback() {
     }
     told_.setText(said, juce::dontSendNotification);
     cancel_.setEnabled(view.progress.under_way);
+    if (view.recipes != recipes_) show_recipe();   // a seed was drawn, or a session opened
     if (view.version != version_) {
         version_ = view.version;
         wave_.show(pad_, view.sound);

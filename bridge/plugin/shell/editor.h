@@ -44,11 +44,14 @@ private:
     void ask();
     void page(int number);
     void set(Field field, float value);
+    bool holds(juce::Button& button, int pad);
+    void let_go();
 
     Board& board_;
     int pad_ = 0, page_ = 0;
-    int pressed_ = -1;   // the pad that a button of the editor holds
-    unsigned version_ = ~0u;
+    juce::Button* holder_ = nullptr;   // the button that holds a pad, and which
+    int pressed_ = 0;
+    unsigned version_ = ~0u, recipes_ = 0;
     juce::Label light_, told_;
     juce::TextButton start_{"Start foleyd"}, generate_{"Generate"}, cancel_{"Cancel"}, dice_{"Dice"};
     juce::ToggleButton lock_{"Lock"}, references_{"Session keeps references only"};

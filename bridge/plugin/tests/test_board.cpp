@@ -89,6 +89,30 @@ TEST_CASE("a damaged state changes nothing, whatever is damaged") {
     CHECK(refused > 100);
 }
 
+TEST_CASE("a locked seed stays, also in a session opened again, and an unlocked one is drawn") {
+    const auto link = nobody();
+    Board board(link), other(link);
+    board.set_recipe(0, {{"prompt", "rain"}, {"seed", 4}});
+    board.lock(0, true);
+    board.request(0);
+    CHECK(board.view(0).recipe["seed"] == 4);
+    CHECK(board.view(0).recipes == 0);
+    const auto state = board.save();
+    other.load(state.data(), state.size());
+    CHECK(other.view(0).locked);
+    CHECK(other.view(0).recipes == 1);
+    other.lock(0, false);
+    other.request(0);
+    const Json first = other.view(0).recipe["seed"];
+    other.request(0);
+    CHECK(other.view(0).recipe["seed"] != first);
+    CHECK(other.view(0).recipes == 3);
+    const auto unlocked = other.save();
+    board.load(unlocked.data(), unlocked.size());   // it has a seed, and no lock all the same
+    CHECK_FALSE(board.view(0).locked);
+    CHECK(board.view(0).recipe["seed"] == other.view(0).recipe["seed"]);
+}
+
 TEST_CASE("an order without a daemon fails with a sentence, and what was on the pad still plays") {
     const auto link = nobody();
     Board board(link);

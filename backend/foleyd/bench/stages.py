@@ -22,7 +22,7 @@ from foleyd.errors import BadRequest
 from foleyd.recipe import Recipe
 
 NETWORKS = ("prompts", "denoise", "decode", "vocode")
-"""The networks of an AudioLDM engine in the order of a render; `prompts` by its method `embed`."""
+"""The networks of an AudioLDM engine in the order of a render; `prompts` by its method `mixed`."""
 
 LABELS = {
     "import": "import the engine",
@@ -186,7 +186,7 @@ def put_clocks(engine: Any, clock: Clock) -> None:
         raise BadRequest(
             "This model's engine has no stages that foleyd knows how to measure: choose another model."
         )
-    networks.prompts.embed = clock.around("prompts", networks.prompts.embed)
+    networks.prompts.mixed = clock.around("prompts", networks.prompts.mixed)
     for name in NETWORKS[1:]:
         setattr(networks, name, clock.around(name, getattr(networks, name)))
     if networks.vocode_fast is not None:

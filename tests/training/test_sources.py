@@ -80,7 +80,7 @@ def test_each_generator_makes_a_finite_sound_and_varies(name):
 
 def test_heavy_rain_is_louder_and_denser_than_light_rain():
     rng = np.random.default_rng(0)
-    drawn = [procedural.rain(rng) for _ in range(30)]
+    drawn = [procedural.nature.rain(rng) for _ in range(30)]
     power = {
         word: np.mean([np.mean(d.samples**2) for d in drawn if word in d.phrases[0]])
         for word in ("light", "heavy")

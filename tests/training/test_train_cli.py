@@ -16,7 +16,15 @@ def test_help_says_what_it_needs_and_how_long_it_takes():
         text=True,
         check=True,
     )
-    for word in ("fluid-soundfont-gm", "sonic-pi-samples", "--work", "--output", "--steps", "Example"):
+    for word in (
+        "fluid-soundfont-gm",
+        "sonic-pi-samples",
+        "--work",
+        "--output",
+        "--steps",
+        "--from",
+        "Example",
+    ):
         assert word in done.stdout
 
 

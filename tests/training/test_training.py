@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from foleyd.engines.mel import LogMel, filters
 from foleyd.engines.vocoder import FrameVocoder, VocoderConfig
 from foleyd.errors import ModelBroken
 from foleyd.recipe import make, resolve
-from foleyd.training import autoencoder, clips, denoiser, procedural, starter, text
+from foleyd.training import autoencoder, clips, denoiser, hearing, procedural, starter, text
 from foleyd.training.progress import Run, learning_rate
 from foleyd.training.vocoder import SpectralLoss
 
@@ -47,17 +48,25 @@ def test_log_mel_is_the_one_of_the_published_models():
 
 
 def test_a_few_steps_of_everything_give_a_checkpoint_that_renders(few_clips, tmp_path):
-    plan = starter.Plan(autoencoder_steps=2, text_steps=2, vocoder_steps=2, denoiser_steps=2)
+    plan = starter.Plan(autoencoder_steps=2, text_steps=2, vocoder_steps=2, denoiser_steps=2, hearing_steps=2)
     lines: list[str] = []
     figures: dict[str, float] = {}
     output = starter.train(few_clips, tmp_path / "model", plan, lines.append, figures)
-    assert set(figures) == {"autoencoder_held_out_nats", "text_cosine", "vocoder_held_out_nats"}
+    assert set(figures) == {
+        "autoencoder_held_out_nats",
+        "text_cosine",
+        "vocoder_held_out_nats",
+        "hearing_cosine",
+        "retrieval_first",
+        "retrieval_ten",
+    }
     assert all(math.isfinite(value) for value in figures.values())
     engine = load(output, threads=1)
     recipe = resolve(make(prompt="wind", seed=1, seconds=1.28, steps=2), engine.capabilities)
     (take,) = engine.render([recipe], check_silence=False)
     assert take.samples.shape == (20_480,)
     assert engine.capabilities.sellable
+    assert engine.capabilities.audio_tower
     names = {path.suffix for path in output.rglob("*") if path.is_file()}
     assert names <= {".json", ".safetensors"}
 
@@ -69,6 +78,69 @@ def test_a_few_steps_of_everything_give_a_checkpoint_that_renders(few_clips, tmp
         starter.train(few_clips, tmp_path / "again", plan, lines.append)
     first, second = (p / "unet" / "diffusion_pytorch_model.safetensors" for p in (output, tmp_path / "again"))
     assert first.read_bytes() == second.read_bytes()
+
+    # from the finished model alone, in a new work folder: only the denoiser is another one then
+    fresh = tmp_path / "fresh"
+    shutil.copytree(few_clips / "clips", fresh / "clips")
+    further = starter.train(fresh, tmp_path / "further", plan, lines.append, base=output)
+    same = {
+        part: (further / part / name).read_bytes() == (output / part / name).read_bytes()
+        for part, name in {
+            "unet": "diffusion_pytorch_model.safetensors",
+            "vae": "diffusion_pytorch_model.safetensors",
+            "text_encoder": "model.safetensors",
+            "audio_encoder": "model.safetensors",
+            "vocoder": "model.safetensors",
+        }.items()
+    }
+    assert same == dict.fromkeys(same, True) | {"unet": False}
+
+
+def test_going_on_from_a_folder_without_a_model_is_refused(few_clips, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no model to go on from"):
+        starter.train(few_clips, tmp_path / "out", starter.Plan(), [].append, base=tmp_path)
+
+
+def test_the_tower_is_fed_what_its_own_front_end_gives():
+    """The front end that ships with the tower, from transformers, against the one that is fast in bulk."""
+    rng = np.random.default_rng(0)
+    wave = (rng.standard_normal((2, clips.LENGTH)) * 4000).astype(np.int16)
+    found = hearing.features(wave)
+    length = hearing.SECONDS * clips.RATE
+    for mine, samples in zip(found, wave, strict=True):
+        theirs = hearing.extractor()(
+            samples[:length].astype(np.float32) / 32767, sampling_rate=clips.RATE, return_tensors="np"
+        )
+        assert np.abs(mine - theirs["input_features"][0, 0]).max() < 0.05
+
+
+def test_clips_and_captions_that_belong_together_come_together(tmp_path):
+    """Four kinds of features, four captions: after some steps each finds its own."""
+    rng = np.random.default_rng(0)
+    kinds = rng.standard_normal((4, 1, 64)) * 15 - 40
+    classes = np.arange(48) % 4
+    features = (kinds[classes] + rng.standard_normal((48, 251, 64))).astype(np.float16)
+    said = rng.standard_normal((4, 384)).astype(np.float16)
+    said /= np.linalg.norm(said.astype(np.float32), axis=1, keepdims=True)
+    pairs = hearing.Pairs(features, said[classes][:, None], classes, np.full(48, 1 / 48))
+    lines: list[str] = []
+    tower = hearing.train(pairs, tmp_path, 30, lines.append)
+    figures = hearing.figures(tower, features, pairs.captions, classes)
+    assert figures["retrieval_first"] == 1.0
+    assert figures["hearing_cosine"] > 0.5
+    assert hearing.train(pairs, tmp_path, 30, lines.append) is not None
+    assert len(lines) == 1
+
+
+def test_pairs_of_one_class_are_not_told_apart():
+    vectors = torch.nn.functional.normalize(torch.eye(3, 384), dim=-1)
+    apart = torch.tensor([0, 1, 2])
+    alike = torch.tensor([0, 0, 2])
+    swapped = vectors[[1, 0, 2]]
+    scale = torch.tensor(3.0)
+    assert float(hearing.contrast(vectors, vectors, apart, scale)) < 0.01
+    assert float(hearing.contrast(vectors, swapped, apart, scale)) > 5
+    assert float(hearing.contrast(vectors, vectors, alike, scale)) < 0.01
 
 
 def test_latents_are_normalised_inside_the_autoencoder():

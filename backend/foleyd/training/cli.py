@@ -61,6 +61,16 @@ def starter(
             help="Training steps of the denoiser; fewer than the default shorten the other parts alike.",
         ),
     ] = 2500,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Go on with the denoiser of a finished model, and keep its other parts: a name from "
+            "'foleyd models list', or a folder.",
+            show_default=False,
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = os.cpu_count() or 1,
 ) -> None:
     """Train the starter model again from the packages fluid-soundfont-gm and sonic-pi-samples.
@@ -72,19 +82,22 @@ def starter(
     """
     _check_packages()
     _prepare(threads)
+    from foleyd.engines import catalog
     from foleyd.training import starter as making
 
     whole = making.Plan()
     # More steps go to the denoiser alone: its latents belong to the autoencoder as it was trained before.
-    share = min(1.0, steps / whole.denoiser_steps)
+    share = min(1.0, steps / whole.denoiser_steps) if base is None else 1.0
     plan = making.Plan(
         denoiser_steps=steps,
         autoencoder_steps=max(1, round(whole.autoencoder_steps * share)),
         text_steps=max(1, round(whole.text_steps * share)),
         vocoder_steps=max(1, round(whole.vocoder_steps * share)),
+        hearing_steps=max(1, round(whole.hearing_steps * share)),
     )
     try:
-        typer.echo(making.train(work, output, plan, _log))
+        known = None if base is None else catalog.resolve(base).folder
+        typer.echo(making.train(work, output, plan, _log, base=known))
     except (FileNotFoundError, FloatingPointError) as error:
         raise FoleydError(f"{error}.") from error
 
@@ -118,7 +131,8 @@ def judge(
 
     plan = making.Work(work, making.Plan(), _log)
     mels = plan.mels()
-    result = Judge(mels, plan.collect()[1], making.held_out(len(mels)), work, _log).judge(
+    index = plan.collect()[1]
+    result = Judge(mels, index, making.held_out(index.sources), work, _log).judge(
         load(catalog.resolve(model).folder), seeds, _log, sheet=sheet
     )
     if as_json:

@@ -64,6 +64,7 @@ AGAIN_RATE = 4.5e-4
 AGAIN_BLUR = 0.12
 AGAIN_WARM = 60
 """Steps over which the rate rises again."""
+PEAK_RATE = 8e-4
 DECAY = 0.998
 MIDDLE = 0.6
 """Share of noise levels drawn near the middle (logit-normal, Esser et al. 2024), where a sound gets what
@@ -131,12 +132,17 @@ def levels(count: int) -> Tensor:
 
 
 def train(
-    data: Conditioned, folder: Path, steps: int, log: Callable[[str], None], peak_rate: float = 8e-4
+    data: Conditioned,
+    folder: Path,
+    steps: int,
+    log: Callable[[str], None],
+    base: Denoiser | None = None,
 ) -> Denoiser:
-    """Trains for `steps`; resumes from `folder`; returns the moving average of the weights."""
-    unet = build(data.captions.reshape(-1, data.captions.shape[-1]))
+    """Trains for `steps`, a fresh denoiser or `base`; resumes from `folder`; returns the moving average of
+    the weights. A finished `base` has the rough part behind it: all its steps are those of `AGAIN`."""
+    unet = build(data.captions.reshape(-1, data.captions.shape[-1])) if base is None else base
     average = copy.deepcopy(unet).requires_grad_(False)
-    optimiser = torch.optim.AdamW(unet.parameters(), lr=peak_rate, betas=(0.9, 0.99), weight_decay=1e-2)
+    optimiser = torch.optim.AdamW(unet.parameters(), lr=PEAK_RATE, betas=(0.9, 0.99), weight_decay=1e-2)
     run = Run(folder, "denoiser", steps)
     networks: dict[str, torch.nn.Module] = {"unet": unet, "average": average}
     run.resume(networks, optimiser)
@@ -145,7 +151,7 @@ def train(
     rng = np.random.default_rng(run.step + 17)
     torch.manual_seed(run.step + 17)
     unet.train()
-    first = steps - round(AGAIN * steps)
+    first = steps - round(AGAIN * steps) if base is None else 0
     while not run.finished:
         again = run.step >= first
         latents, condition = draw(data, rng, AGAIN_BLUR if again else BLUR)
@@ -157,7 +163,7 @@ def train(
             group["lr"] = (
                 learning_rate(run.step - first, steps - first, AGAIN_RATE, AGAIN_WARM)
                 if again
-                else learning_rate(run.step, first, peak_rate)
+                else learning_rate(run.step, first, PEAK_RATE)
             )
         with torch.autocast("cpu", dtype=torch.bfloat16):
             predicted = unet(

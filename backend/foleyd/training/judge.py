@@ -22,7 +22,7 @@ from foleyd.training import listener
 from foleyd.training.clips import RATE, ClipIndex, level
 from foleyd.training.listener import QUIET
 from foleyd.training.sheet import Pair, draw
-from foleyd.training.soundfont import DRUM_BANK
+from foleyd.training.soundfont import is_single_note
 
 FRAMES = 256
 """Mel frames that are judged: 2.56 s."""
@@ -112,12 +112,7 @@ class Judge:
     ) -> None:
         """`mels` `[clips, frames, 64]` of the clips of `index`; `unheard` are kept from the classifier, which
         is trained for `steps` in `folder`, or goes on from what lies there."""
-        melodic = np.array(
-            [
-                s.package == "fluid-soundfont-gm" and not s.name.startswith(f"{DRUM_BANK}:")
-                for s in index.sources
-            ]
-        )
+        melodic = np.array([is_single_note(source) for source in index.sources])
         labels = np.array([s.name for s in index.sources])
         real, held = melodic & ~unheard, melodic & unheard
         self._known = np.asarray(mels[~unheard, :FRAMES], np.float32)

@@ -15,7 +15,7 @@ from foleyd.training.clips import RATE, Source, TrainingClip
 from foleyd.training.names import FILE_WORDS, FILES
 
 FOLDER = Path("/usr/share/sonic-pi/samples")
-SHIFTS = (0.0, -2.0, 2.0, -1.0, 1.0)
+SHIFTS = (0.0, -4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0)
 """Semitones; the first is the recording as it is."""
 
 
@@ -34,7 +34,7 @@ def caption(stem: str) -> tuple[str, ...]:
 
 
 def clips(rng: random.Random, captions_each: int, folder: Path = FOLDER) -> Iterator[TrainingClip]:
-    """Each sample at five pitches (playback speed), mono, at the training rate."""
+    """Each sample at the pitches of `SHIFTS` (playback speed), mono, at the training rate."""
     files = sorted(folder.glob("*.flac"))
     if not files:
         raise FileNotFoundError(f"{folder} holds no samples: install the package sonic-pi-samples")

@@ -7,19 +7,21 @@ Source: Debian package `fluid-soundfont-gm` (MIT licence).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from foleyd.training.clips import RATE, Source, TrainingClip
+from foleyd.training.clips import LENGTH, RATE, Source, TrainingClip
 from foleyd.training.names import DRUM_KEYS, KITS, PRESETS
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
-PITCHES = tuple(range(33, 97, 5))
-"""MIDI keys rendered for every preset: thirteen, a fourth apart, A1 to A6."""
+PACKAGE = "fluid-soundfont-gm"
+PITCHES = tuple(range(27, 99, 3))
+"""MIDI keys rendered for every preset: twenty-four, a minor third apart, E flat 1 to C7."""
 NOTE_NAMES = ("C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B")
 HOLDS = (0.2, 0.8, 1.6, 3.2)
 """Seconds that a key is held."""
@@ -34,6 +36,16 @@ class Note:
     velocity: int
     hold: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class Press:
+    """One key press of several: when in seconds, MIDI key and velocity (0–127), seconds held."""
+
+    at: float
+    key: int
+    velocity: int
+    hold: float
 
 
 class SoundFont:
@@ -51,13 +63,34 @@ class SoundFont:
 
     def play(self, bank: int, program: int, note: Note) -> npt.NDArray[np.float32]:
         """Mono float32 samples of `note`, exactly `note.seconds` long; a muted key gives silence."""
-        synth = self._synth
+        return self.perform(bank, program, [Press(0.0, note.key, note.velocity, note.hold)], note.seconds)
+
+    def perform(
+        self, bank: int, program: int, presses: Sequence[Press], seconds: float
+    ) -> npt.NDArray[np.float32]:
+        """Mono float32 samples of `presses` on one preset, exactly `seconds` long."""
+        synth, whole = self._synth, int(seconds * RATE)
         synth.program_select(0, self._font, bank, program)
-        synth.noteon(0, note.key, note.velocity)
-        held = min(int(note.hold * RATE), int(note.seconds * RATE))
-        parts = [synth.get_samples(held)]
-        synth.noteoff(0, note.key)
-        parts.append(synth.get_samples(int(note.seconds * RATE) - held))
+        # at one moment a key is let go before one is pressed, or a repeated key would fall silent
+        events = sorted(
+            (
+                (min(int(at * RATE), whole), down, press)
+                for press in presses
+                for at, down in ((press.at, 1), (press.at + press.hold, 0))
+            ),
+            key=lambda event: event[:2],
+        )
+        parts, place = [np.zeros(0, np.int16)], 0
+        for frame, down, press in events:
+            if frame > place:
+                parts.append(synth.get_samples(frame - place))
+                place = frame
+            if down:
+                synth.noteon(0, press.key, press.velocity)
+            else:
+                synth.noteoff(0, press.key)
+        if whole > place:
+            parts.append(synth.get_samples(whole - place))
         synth.all_sounds_off(0)
         synth.get_samples(256)
         stereo = np.concatenate(parts).reshape(-1, 2).astype(np.float32) / 32768.0
@@ -67,6 +100,11 @@ class SoundFont:
     def close(self) -> None:
         """Gives FluidSynth's memory back."""
         self._synth.delete()
+
+
+def is_single_note(source: Source) -> bool:
+    """Whether a clip is one note of a melodic preset."""
+    return source.package == PACKAGE and re.fullmatch(r"(?!128:)\d+:\d+", source.name) is not None
 
 
 def register(key: int) -> tuple[str, ...]:
@@ -149,26 +187,26 @@ def drum_captions(
 
 
 def instrument_clips(font: SoundFont, rng: random.Random, captions_each: int) -> Iterator[TrainingClip]:
-    """Every melodic preset at thirteen pitches, each short, medium and long, soft to loud."""
+    """Every melodic preset at all `PITCHES`, each short, medium and long, soft to loud."""
     for (bank, program), names in PRESETS.items():
         for key in PITCHES:
-            for hold in rng.sample(HOLDS, 3):
-                note = Note(key, rng.choice((55, 90, 100, 120)), hold, 5.12)
+            for hold in HOLDS:
+                note = Note(key, rng.choice((55, 90, 100, 120)), hold, LENGTH / RATE)
                 yield TrainingClip(
                     font.play(bank, program, note),
                     captions(names, note, rng, captions_each),
-                    Source("fluid-soundfont-gm", f"{bank}:{program}", names[0], key),
+                    Source(PACKAGE, f"{bank}:{program}", names[0], key),
                 )
 
 
 def drum_clips(font: SoundFont, rng: random.Random, captions_each: int) -> Iterator[TrainingClip]:
-    """Every General MIDI percussion key of every kit, twice: soft and loud."""
+    """Every General MIDI percussion key of every kit, from soft to loud."""
     for program, style in KITS.items():
         for key, names in DRUM_KEYS.items():
-            for velocity in (70, 118):
-                note = Note(key, velocity, 0.6, 5.12)
+            for velocity in (60, 90, 120):
+                note = Note(key, velocity, 0.6, LENGTH / RATE)
                 yield TrainingClip(
                     font.play(DRUM_BANK, program, note),
                     drum_captions(names, style, note, rng, captions_each),
-                    Source("fluid-soundfont-gm", f"{DRUM_BANK}:{program}:{key}", names[0], key),
+                    Source(PACKAGE, f"{DRUM_BANK}:{program}:{key}", names[0], key),
                 )

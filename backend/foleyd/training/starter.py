@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,46 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 from diffusers import DDIMScheduler
-from transformers import ClapTextModelWithProjection, PreTrainedTokenizerFast
+from transformers import (
+    ClapAudioModelWithProjection,
+    ClapTextModelWithProjection,
+    PreTrainedTokenizerFast,
+)
 
 from foleyd.engines import folder as layout
+from foleyd.engines.checkpoint import AUDIO_TOWER
 from foleyd.engines.vocoder import FrameVocoder
-from foleyd.training import autoencoder, clips, denoiser, procedural, samples, soundfont, text, vocoder
+from foleyd.training import (
+    autoencoder,
+    blends,
+    clips,
+    denoiser,
+    finished,
+    hearing,
+    music,
+    procedural,
+    samples,
+    soundfont,
+    text,
+    vocoder,
+)
 
 Log = Callable[[str], None]
-HELD_OUT_EVERY = 20
-"""One clip in twenty is kept from every network and used for figures."""
-SHARES = {"instrument": 0.7, "drum": 0.1, "recorded": 0.05, "procedural": 0.15}
+SHARES = {
+    "instrument": 0.58,
+    "drum": 0.08,
+    "chord": 0.03,
+    "phrase": 0.03,
+    "loop": 0.03,
+    "recorded": 0.05,
+    "procedural": 0.15,
+    "blend": 0.05,
+}
 """How often each kind of source is drawn while the denoiser is trained."""
+KINDS = {"procedural": "procedural", "sonic-pi-samples": "recorded", blends.PACKAGE: "blend"}
+"""Package → key of `SHARES`, where one package is one kind; the sound font's names begin with theirs."""
+KEPT_FOR_BLENDS = 13
+"""One clip in so many is remembered to be put together with others."""
 LICENCE = "Apache-2.0"
 DESCRIPTION = {
     "title": "foleyd starter",
@@ -50,8 +79,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     autoencoder_steps: int = 2400
     text_steps: int = 450
     vocoder_steps: int = 3200
+    hearing_steps: int = 1200
     denoiser_steps: int = 17_800
-    procedural_each: int = 130
+    procedural_each: int = 300
+    chords_each: int = 12
+    phrases_each: int = 8
+    loops_each: int = 10
+    pairs: int = 4600
+    placed: int = 5600
     captions_each: int = 6
     seed: int = 1
 
@@ -83,16 +118,20 @@ class Work:
         return clips.load(folder)
 
     def _rendered(self) -> Iterator[clips.TrainingClip]:
-        plan = self.plan
+        plan, count = self.plan, self.plan.captions_each
         words, numbers = random.Random(plan.seed), np.random.default_rng(plan.seed)
         font = soundfont.SoundFont()
         try:
-            yield from itertools.chain(
-                soundfont.instrument_clips(font, words, plan.captions_each),
-                soundfont.drum_clips(font, words, plan.captions_each),
-                samples.clips(words, plan.captions_each),
-                procedural.clips(numbers, plan.procedural_each, plan.captions_each),
+            single = itertools.chain(
+                soundfont.instrument_clips(font, words, count),
+                soundfont.drum_clips(font, words, count),
+                music.chord_clips(font, words, plan.chords_each, count),
+                music.phrase_clips(font, words, plan.phrases_each, count),
+                music.loop_clips(font, words, plan.loops_each, count),
+                samples.clips(words, count),
+                procedural.clips(numbers, plan.procedural_each, count),
             )
+            yield from blends.with_blends(single, words, plan.pairs, plan.placed, count, KEPT_FOR_BLENDS)
         finally:
             font.close()
 
@@ -101,10 +140,9 @@ class Work:
         return self.array("mels", lambda: autoencoder.mel_spectrograms(self.collect()[0], self.log))
 
 
-def held_out(count: int) -> npt.NDArray[np.bool_]:
-    """Which of `count` clips no network is trained on."""
-    mask: npt.NDArray[np.bool_] = np.arange(count) % HELD_OUT_EVERY == 7
-    return mask
+def held_out(sources: Sequence[clips.Source]) -> npt.NDArray[np.bool_]:
+    """Which clips no network is trained on."""
+    return np.array([clips.is_held_out(source) for source in sources])
 
 
 def shares(sources: list[clips.Source], learned: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
@@ -119,44 +157,64 @@ def shares(sources: list[clips.Source], learned: npt.NDArray[np.bool_]) -> npt.N
 
 
 def _kind(source: clips.Source) -> str:
-    if source.package == "procedural":
-        return "procedural"
-    if source.package == "sonic-pi-samples":
-        return "recorded"
-    return "drum" if source.name.startswith(f"{soundfont.DRUM_BANK}:") else "instrument"
+    if source.package != soundfont.PACKAGE:
+        return KINDS[source.package]
+    first = source.name.partition(":")[0]
+    if first in SHARES:
+        return first
+    return "drum" if first == str(soundfont.DRUM_BANK) else "instrument"
 
 
-def train(folder: Path, output: Path, plan: Plan, log: Log, figures: dict[str, float] | None = None) -> Path:
+def train(
+    folder: Path,
+    output: Path,
+    plan: Plan,
+    log: Log,
+    figures: dict[str, float] | None = None,
+    base: Path | None = None,
+) -> Path:
     """Trains all parts in `folder` and writes the checkpoint to `output`; `figures` receives what was
-    measured."""
+    measured. With `base`, a finished model, text tower, autoencoder and vocoder are its own, and its denoiser
+    goes on."""
     measured = {} if figures is None else figures
     work = Work(folder, plan, log)
     waves, index = work.collect()
     mels = work.mels()
-    unheard = held_out(len(mels))
+    unheard = held_out(index.sources)
+    captions = [caption for group in index.captions for caption in group]
 
-    vae = autoencoder.train(mels[~unheard], mels[unheard], folder, plan.autoencoder_steps, log)
+    known = None if base is None else finished.load(base)
+    if known is None:
+        vae = autoencoder.train(mels[~unheard], mels[unheard], folder, plan.autoencoder_steps, log)
+    else:
+        vae = known.vae
     measured["autoencoder_held_out_nats"] = autoencoder.round_trip_error(vae, mels[unheard])
     latents = work.array("latents", lambda: autoencoder.encode(vae, mels, log))
-    latents = autoencoder.normalise(vae, latents)
 
-    captions = [caption for group in index.captions for caption in group]
-    tower, tokenizer, measured["text_cosine"] = text.distil(
-        sorted(set(captions)), folder, plan.text_steps, log
-    )
-
-    sounder = vocoder.train(waves[~unheard], mels[~unheard], vae, folder, plan.vocoder_steps, log)
+    if known is None:
+        latents = autoencoder.normalise(vae, latents)
+        tower, tokenizer, measured["text_cosine"] = text.distil(
+            sorted(set(captions)), folder, plan.text_steps, log
+        )
+        sounder = vocoder.train(waves[~unheard], mels[~unheard], vae, folder, plan.vocoder_steps, log)
+    else:
+        tower, tokenizer, sounder = known.tower, known.tokenizer, known.sounder
     measured["vocoder_held_out_nats"] = vocoder.resynthesis_error(sounder, mels[unheard])
 
     embedded = work.array("captions", lambda: text.embed_all(tower, tokenizer, captions))
-    data = denoiser.Conditioned(
-        latents,
-        embedded.reshape(len(latents), -1, embedded.shape[1]),
-        text.embed_all(tower, tokenizer, [""])[0],
-        shares(index.sources, ~unheard),
-    )
-    unet = denoiser.train(data, folder, plan.denoiser_steps, log)
-    export(output, tower, tokenizer, vae, sounder, unet)
+    said = embedded.reshape(len(latents), -1, embedded.shape[1])
+    share = shares(index.sources, ~unheard)
+
+    heard = work.array("features", lambda: hearing.features(waves))
+    _, classes = np.unique([source.label for source in index.sources], return_inverse=True)
+    ear = None if known is None else known.ear
+    if ear is None:
+        ear = hearing.train(hearing.Pairs(heard, said, classes, share), folder, plan.hearing_steps, log)
+    measured |= hearing.figures(ear, heard[unheard], said[unheard], classes[unheard])
+
+    data = denoiser.Conditioned(latents, said, text.embed_all(tower, tokenizer, [""])[0], share)
+    unet = denoiser.train(data, folder, plan.denoiser_steps, log, None if known is None else known.unet)
+    export(output, tower, tokenizer, vae, sounder, unet, ear)
     (folder / "figures.json").write_text(json.dumps(measured, indent=1) + "\n")
     log(f"written to {output}: {', '.join(f'{k} {v:.3f}' for k, v in measured.items())}")
     return output
@@ -169,6 +227,7 @@ def export(
     vae: autoencoder.Autoencoder,
     sounder: FrameVocoder,
     unet: denoiser.Denoiser,
+    ear: ClapAudioModelWithProjection,
 ) -> None:
     """Writes an AudioLDM checkpoint folder: half-precision safetensors, foleyd's description, and a manifest
     with hashes."""
@@ -177,6 +236,8 @@ def export(
     tokenizer.save_pretrained(output / "tokenizer")
     for name, network in (("vae", vae), ("unet", unet)):
         network.half().save_pretrained(output / name)
+    ear.half().save_pretrained(output / AUDIO_TOWER)
+    hearing.extractor().save_pretrained(output / AUDIO_TOWER)
     sounder.save(output / "vocoder")
     scheduler: Any = DDIMScheduler(**denoiser.SCHEDULE)
     scheduler.save_pretrained(output / "scheduler")
@@ -184,6 +245,7 @@ def export(
         "_class_name": "AudioLDMPipeline",
         "scheduler": ["diffusers", "DDIMScheduler"],
         "text_encoder": ["transformers", "ClapTextModelWithProjection"],
+        AUDIO_TOWER: ["transformers", "ClapAudioModelWithProjection"],
         "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],

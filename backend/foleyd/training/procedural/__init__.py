@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from foleyd.training.clips import Source, TrainingClip
-from foleyd.training.procedural import game, nature, things
+from foleyd.training.procedural import game, more, nature, things
 from foleyd.training.procedural.synthesis import Drawn, Random
 
 GENERATORS: dict[str, Callable[[Random], Drawn]] = {
@@ -40,6 +40,12 @@ GENERATORS: dict[str, Callable[[Random], Drawn]] = {
     "insects": nature.insects,
     "energy hum": game.beam,
     "door creak": things.creak,
+    "bubbles": more.bubbles,
+    "bird": more.bird,
+    "door slam": more.door,
+    "alarm": more.alarm,
+    "drop": more.drop,
+    "pad": more.pad,
 }
 """Class name → generator."""
 
@@ -48,9 +54,9 @@ def clips(rng: Random, each: int, captions_each: int) -> Iterator[TrainingClip]:
     """`each` clips of every generator, each with `captions_each` captions (its phrases, plain or framed)."""
     frames = ("{}", "{}", "{}", "the sound of {}", "{} sound effect", "sound of {}")
     for name, generator in GENERATORS.items():
-        for _ in range(each):
+        for number in range(each):
             drawn = generator(rng)
             weights = np.array([2.0] + [1.0] * (len(drawn.phrases) - 1))
             phrases = rng.choice(drawn.phrases, captions_each, p=weights / weights.sum())
             captions = [" ".join(str(rng.choice(frames)).format(p).split()) for p in phrases]
-            yield TrainingClip(drawn.samples, captions, Source("procedural", name, name))
+            yield TrainingClip(drawn.samples, captions, Source("procedural", f"{name} {number}", name))

@@ -204,6 +204,7 @@ ANOTHER: dict[str, object] = {
     "towards": "a bell",
     "towards_seed": 9,
     "mix": 0.25,
+    "likeness": 0.75,
     "trim": False,
     "fade_in": 0.6,
     "fade_out": 10.1,

@@ -51,6 +51,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "extend": ("source",),
     "loop": (),
     "morph": (),
+    "like": ("source",),
 }
 """The operations that a recipe may name, each with the roles of the sources that it needs, in their order."""
 
@@ -60,6 +61,7 @@ OWN_FIELDS: Mapping[str, Mapping[str, object]] = {
     "inpaint": {"redo_from": None, "redo_to": None},
     "extend": {"before": 0.0, "after": 0.0},
     "morph": {"towards": None, "towards_seed": msgspec.UNSET, "mix": 0.5},
+    "like": {"likeness": 0.5},
 }
 """The fields that belong to some operations alone, by operation, with their values where a recipe gives none;
 None where a recipe has to, UNSET where it need not. Any other operation refuses them."""
@@ -81,7 +83,8 @@ _ROWS: tuple[Field, ...] = (
         help="What is done: 'text' makes a sound from words alone; 'restyle' makes a source sound like the "
         "words; 'vary' makes sounds near one that was made from words; 'inpaint' makes a part of a source "
         "anew; 'extend' makes what comes before and after a source; 'loop' makes a sound whose end runs into "
-        "its beginning; 'morph' makes a stage on the way from one sound to another.",
+        "its beginning; 'morph' makes a stage on the way from one sound to another; 'like' makes sounds of "
+        "the kind of a source, by ear and by words.",
     ),
     Field(
         name="prompt",
@@ -397,6 +400,19 @@ _ROWS: tuple[Field, ...] = (
         flag="--mix",
         help="Of 'morph': how far on the way: 0 is this sound, 1 the other; several clips go from 0 to 1 in "
         "even stages, and 0.5 is the middle where one is asked for and this is absent.",
+    ),
+    Field(
+        name="likeness",
+        part="generating",
+        kind="number",
+        low=0.0,
+        high=1.0,
+        grid=0.001,
+        default=None,
+        optional=True,
+        flag="--likeness",
+        help="Of 'like': how much of what is meant is said by the source's sound (1) and how much by the "
+        "words (0); 0.5 when absent.",
     ),
     *FINISHING,
 )

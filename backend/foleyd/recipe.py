@@ -123,6 +123,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     towards: str | None = None
     towards_seed: int | None = None
     mix: float | None = None
+    likeness: float | None = None
 
     trim: bool = True
     fade_in: float = 0.5

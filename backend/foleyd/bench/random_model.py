@@ -17,6 +17,9 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import (
+    ClapAudioConfig,
+    ClapAudioModelWithProjection,
+    ClapFeatureExtractor,
     ClapTextConfig,
     ClapTextModelWithProjection,
     RobertaTokenizer,
@@ -24,6 +27,7 @@ from transformers import (
     SpeechT5HifiGanConfig,
 )
 
+from foleyd.engines.checkpoint import AUDIO_TOWER
 from foleyd.engines.folder import DESCRIPTION
 from foleyd.paths import home
 
@@ -139,11 +143,12 @@ def build(
     scheduler: Mapping[str, Any] | None = None,
     card: Mapping[str, Any] | None = None,
     seed: int = 0,
+    hears: bool = False,
 ) -> Path:
     """Write a checkpoint of `shape` into `folder` (created) and return the folder.
 
     `prediction` and `scheduler` go into the scheduler's configuration; `card`, where given, becomes
-    `foleyd.json`. The same arguments give the same weights.
+    `foleyd.json`; with `hears` there is an audio tower, too. The same arguments give the same weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = torch.random.get_rng_state()
@@ -155,6 +160,8 @@ def build(
         vae = _vae(shape)
         vae.save_pretrained(folder / "vae")
         _vocoder(shape, vae).save_pretrained(folder / "vocoder")
+        if hears:
+            _write_audio_tower(folder / AUDIO_TOWER, shape)
     finally:
         torch.random.set_rng_state(state)
     _write_json(
@@ -232,6 +239,39 @@ def _text_tower(shape: Shape) -> Any:
             if isinstance(module, nn.Linear):
                 module.weight.normal_(0.0, 1.5 / module.in_features**0.5)
     return tower
+
+
+def _write_audio_tower(folder: Path, shape: Shape) -> None:
+    tower = ClapAudioModelWithProjection(
+        ClapAudioConfig(
+            spec_size=128,
+            num_mel_bins=MEL_BINS,
+            patch_size=8,
+            patch_stride=[8, 8],
+            patch_embeds_hidden_size=16,
+            hidden_size=32,
+            depths=[1, 1],
+            window_size=4,
+            num_attention_heads=[2, 4],
+            projection_dim=shape.projection,
+        )
+    )
+    with torch.no_grad():
+        for module in tower.modules():
+            if isinstance(module, nn.Linear):
+                module.weight.normal_(0.0, 1.5 / module.in_features**0.5)
+    tower.save_pretrained(folder)
+    ClapFeatureExtractor(
+        feature_size=MEL_BINS,
+        sampling_rate=16_000,
+        hop_length=320,
+        max_length_s=5,
+        fft_window_size=1024,
+        frequency_min=0,
+        frequency_max=8_000,
+        padding="pad",
+        truncation="rand_trunc",
+    ).save_pretrained(folder)
 
 
 def _unet(shape: Shape) -> Any:

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from numpy.typing import NDArray
 
 from foleyd.diffusion import noise, schedulers
 from foleyd.diffusion.guidance import Guidance, Guided
 from foleyd.diffusion.loop import Hook, sample
-from foleyd.engines import checkpoint, circle, operations, sounding, soundness, weights
+from foleyd.engines import audio_tower, checkpoint, circle, operations, sounding, soundness, weights
+from foleyd.engines.audio_tower import AudioTower
 from foleyd.engines.base import (
     NO_SOURCES,
     Capabilities,
@@ -35,7 +35,7 @@ from foleyd.engines.base import (
 from foleyd.engines.checkpoint import Checkpoint
 from foleyd.engines.circle import Circle
 from foleyd.engines.encoder import Ear
-from foleyd.engines.networks import encoder_part, parts
+from foleyd.engines.networks import encoder_part, parts, words
 from foleyd.engines.prompts import Prompts
 from foleyd.errors import BadRequest, Cancelled, RenderFailed
 from foleyd.recipe import Recipe, is_resolved, take_id
@@ -73,6 +73,7 @@ class AudioLDM:
         self._networks: Networks | None = networks
         self._runtime = runtime
         self._ear: Ear | None = None
+        self._by_ear: AudioTower | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -157,7 +158,7 @@ class AudioLDM:
 
     def unload(self) -> None:
         """Drop every network and give the memory back; rendering after this raises RuntimeError."""
-        self._networks = self._ear = None
+        self._networks = self._ear = self._by_ear = None
         self._runtime.release()
 
     def _check(self, recipes: Sequence[Recipe], sources: Mapping[str, SourceSound]) -> None:
@@ -169,6 +170,11 @@ class AudioLDM:
                 raise BadRequest(
                     "the recipe leaves seed, steps, guidance or scheduler open: fill them with "
                     "foleyd.recipe.resolve."
+                )
+            if recipe.operation in checkpoint.BY_EAR and not can.audio_tower:
+                raise BadRequest(
+                    f"this model cannot do {recipe.operation!r}: it came without the audio half of its text "
+                    "encoder; choose one that has it, such as the starter."
                 )
             if recipe.operation not in can.operations:
                 raise BadRequest(
@@ -215,7 +221,7 @@ class AudioLDM:
         latents = sample(
             Guided(
                 around.denoise(self.networks.denoise) if around else self.networks.denoise,
-                torch.cat([prompts.mixed(operations.words(recipe)) for recipe in recipes]),
+                torch.cat([self._condition(recipe, sources) for recipe in recipes]),
                 prompts.embed([recipe.negative for recipe in recipes]),
                 Guidance(scale, first.guidance_from, first.guidance_to, first.guidance_rescale),
             ),
@@ -230,6 +236,24 @@ class AudioLDM:
         )
         soundness.check_finite(latents, "latents", seeds)
         return latents
+
+    def _condition(self, recipe: Recipe, sources: Mapping[str, SourceSound]) -> torch.Tensor:
+        """The unit vector `[1, d]` that says what to hear: in words and, for 'like', by ear."""
+        said = self.networks.prompts.mixed(operations.words(recipe))
+        if recipe.operation not in checkpoint.BY_EAR or not recipe.likeness:
+            return said
+        heard = self._audio_tower().embed(sources[recipe.sources[0].sha256])
+        if heard is None:
+            raise BadRequest("the source is silent: give one that can be heard.")
+        return torch.nn.functional.normalize(torch.lerp(said, heard, recipe.likeness), dim=-1)
+
+    def _audio_tower(self) -> AudioTower:
+        """The audio half of the text encoder: loaded when it is wanted first."""
+        if self._by_ear is None:
+            with weights.loading(self._about.folder):
+                placed = self._runtime.place(audio_tower.part(self._about.folder))
+                self._by_ear = AudioTower(self._about.folder, placed, self._runtime.device)
+        return self._by_ear
 
     def _circle(self, recipe: Recipe) -> Circle | None:
         """What a loop is made on."""
@@ -327,15 +351,5 @@ def load_engine(
             begin(part.name)
             placed.append(machine.place(part))
         tower, denoise, decode, *vocoders = placed
-        prompts = Prompts(*_words(folder), tower=tower, device=machine.device)
+        prompts = Prompts(*words(folder), tower=tower, device=machine.device)
     return AudioLDM(about, Networks(prompts, denoise, decode, *vocoders), machine)
-
-
-def _words(folder: Path) -> tuple[Any, int]:
-    """The tokenizer, and how many tokens the text tower's position table holds."""
-    tokenizer = transformers.AutoTokenizer.from_pretrained(
-        folder / "tokenizer", local_files_only=True, trust_remote_code=False
-    )
-    config = transformers.ClapTextConfig.from_pretrained(folder / "text_encoder", local_files_only=True)
-    # positions count from one past the padding token
-    return tokenizer, config.max_position_embeddings - config.pad_token_id - 1

@@ -22,6 +22,9 @@ from foleyd.errors import BadRequest, ModelBroken
 from foleyd.recipe import OPERATIONS, Recipe, length
 
 AUDIO_TOWER = "audio_encoder"
+"""The folder of the audio half of the text encoder, where a checkpoint has it."""
+BY_EAR = frozenset({"like"})
+"""Operations that hear their source by the audio tower, not by the autoencoder."""
 HIFI_GAN = "SpeechT5HifiGan"
 AUDIOLDM_MEL = (16_000, 64, 160)
 """Sample rate, bands and hop of the log-mel that the published checkpoints and the starter share."""
@@ -235,13 +238,18 @@ def read(folder: Path, revision: str = "") -> Checkpoint:
     schedulers = _schedulers(folder, scheduler, settings)
     geometry = _geometry(folder, unet, vae, vocoder)
     hears = _front_end(geometry, vocoder.kind) is not None
+    tower = _has_audio_tower(folder, text.projection_dim)
     return Checkpoint(
         folder=folder,
         geometry=geometry,
         settings=settings,
         capabilities=Capabilities(
             family="audioldm",
-            operations=tuple(name for name, sources in OPERATIONS.items() if hears or not sources),
+            operations=tuple(
+                name
+                for name, sources in OPERATIONS.items()
+                if (tower if name in BY_EAR else hears) or not sources
+            ),
             rate=vocoder.sampling_rate,
             channels=1,
             seconds=settings.seconds,
@@ -250,7 +258,7 @@ def read(folder: Path, revision: str = "") -> Checkpoint:
             vocoders=vocoder.vocoders(),
             licence=about.licence,
             sellable=about.sellable,
-            audio_tower=(folder / AUDIO_TOWER / "config.json").is_file(),
+            audio_tower=tower,
             steps=settings.steps,
             guidance=settings.guidance,
             scheduler=settings.scheduler,
@@ -282,6 +290,20 @@ def _geometry(folder: Path, unet: _Unet, vae: _Vae, vocoder: _Vocoder) -> Geomet
         bins=vocoder.model_in_dim // factor,
         stride=2 ** (len(unet.block_out_channels) - 1),
     )
+
+
+def _has_audio_tower(folder: Path, embedding: int) -> bool:
+    """Whether there is an audio tower. Raises `ModelBroken` for one of another text encoder."""
+    config = folder / AUDIO_TOWER / "config.json"
+    if not config.is_file():
+        return False
+    width = _decode(config, _Text).projection_dim
+    if width != embedding:
+        raise ModelBroken(
+            f"{folder.name} contradicts itself: its text encoder gives {embedding} numbers, its audio "
+            f"encoder {width}."
+        )
+    return True
 
 
 def _reach(folder: Path, vocoder: _Vocoder) -> int | None:

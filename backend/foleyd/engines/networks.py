@@ -69,7 +69,7 @@ def parts(about: Checkpoint) -> list[Part]:
         return _drawn(rows, shape.channels, frames, shape.bins)
 
     return [
-        Part("text_encoder", lambda: TextTower(_text_tower(folder)), precision="float32"),
+        text_part(folder),
         Part(
             "unet",
             lambda: Denoiser(weights.diffuser(UNet2DConditionModel, folder / "unet")),
@@ -90,6 +90,27 @@ def parts(about: Checkpoint) -> list[Part]:
     ]
 
 
+def text_part(folder: Path) -> Part:
+    """The text tower of a checkpoint."""
+    return Part(
+        "text_encoder",
+        lambda: TextTower(
+            weights.pretrained(transformers.ClapTextModelWithProjection, folder / "text_encoder")
+        ),
+        precision="float32",
+    )
+
+
+def words(folder: Path) -> tuple[Any, int]:
+    """The tokenizer, and how many tokens the text tower's position table holds."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        folder / "tokenizer", local_files_only=True, trust_remote_code=False
+    )
+    config = transformers.ClapTextConfig.from_pretrained(folder / "text_encoder", local_files_only=True)
+    # positions count from one past the padding token
+    return tokenizer, config.max_position_embeddings - config.pad_token_id - 1
+
+
 def encoder_part(about: Checkpoint) -> Part:
     """The VAE's encoder, which no render from words alone needs; every runtime runs it in torch."""
     return Part(
@@ -102,7 +123,3 @@ def encoder_part(about: Checkpoint) -> Part:
 def _drawn(*shape: int) -> torch.Tensor:
     """Normal numbers, the same every time, from no generator that others use."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
-
-
-def _text_tower(folder: Path) -> Any:
-    return weights.pretrained(transformers.ClapTextModelWithProjection, folder / "text_encoder")

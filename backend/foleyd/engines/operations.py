@@ -124,4 +124,5 @@ _STARTS: Mapping[str, Callable[[Bench, Sequence[Recipe]], Start]] = {
     "extend": _anew,
     "loop": _text,
     "morph": _morph,
+    "like": _text,
 }

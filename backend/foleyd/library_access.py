@@ -15,6 +15,7 @@ from foleyd.messages import BufferInfo, LibraryReply, LibraryRequest
 
 if TYPE_CHECKING:
     from foleyd.client import Client
+    from foleyd.daemon.library import Library
 
 Ask = Callable[[LibraryRequest, Sequence[bytes]], LibraryReply]
 
@@ -44,6 +45,8 @@ def opened(library: Path | None = None) -> Iterator[Ask]:
 
         def answer(request: LibraryRequest, buffers: Sequence[bytes]) -> LibraryReply:
             nonlocal told
+            if request.action == "similar":
+                return _by_sound(here, request, buffers)
             # as a request from a wire would be
             reply = here.answer(msgspec.convert(msgspec.to_builtins(request), LibraryRequest), buffers)
             notes = reply.notes if told else tuple(dict.fromkeys((*here.notes, *reply.notes)))
@@ -51,6 +54,17 @@ def opened(library: Path | None = None) -> Iterator[Ask]:
             return msgspec.structs.replace(reply, notes=notes)
 
         yield answer
+
+
+def _by_sound(library: Library, request: LibraryRequest, buffers: Sequence[bytes]) -> LibraryReply:
+    from foleyd.daemon import imports
+    from foleyd.daemon.ears import Ears
+    from foleyd.daemon.similar import similar
+
+    with Ears() as ears:
+        return similar(
+            lambda work, *arguments: work(*arguments), library, ears, imports.decode, request, buffers
+        )
 
 
 def ask(request: LibraryRequest, buffers: Sequence[bytes] = (), library: Path | None = None) -> LibraryReply:

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     epilog="""\b
 Examples:
   foleyd library search "tin roof" --tag rain
+  foleyd library similar knock.wav --limit 5
   foleyd library tag impact,metal clip-7x2a clip-c4dq
   foleyd library hold "Opening Night" set-mm5b3mzdyvalrc2pwfhozs3i
   foleyd library export --format flac -o pack/ clip-7x2a
@@ -94,6 +95,54 @@ def search(
 ) -> None:
     """List clips with these words in prompt, name or tags, the best first."""
     _find("search", " ".join(words), tag, rating, favourites, of_set, limit, offset, library, as_json)
+
+
+@app.command(epilog='Example: foleyd library similar "a door slams" --limit 5')
+def similar(
+    sound: Annotated[
+        str,
+        typer.Argument(
+            metavar="CLIP|FILE|WORDS", help="A clip by its id, an audio file, or what to hear, in words."
+        ),
+    ],
+    tag: _Tags = None,
+    rating: _Rating = None,
+    favourites: _Favourites = False,
+    of_set: _Set = "",
+    limit: _Limit = 10,
+    offset: _Offset = 0,
+    library: _Where = None,
+    as_json: _Json = False,
+) -> None:
+    """List the clips that sound most like something, the nearest first.
+
+    Nearness is told by the starter's audio and text towers: 1 is the same sound. The first time, every clip
+    has to be listened to, some dozens a second.
+    """
+    from foleyd.library_access import described, file_bytes
+
+    fields: dict[str, Any] = {
+        "tags": tuple(tag or ()),
+        "rating": rating,
+        "favourites": favourites,
+        "set_id": of_set,
+        "limit": limit,
+        "offset": offset,
+    }
+    data: tuple[bytes, ...] = ()
+    if Path(sound).is_file():
+        data = (file_bytes(Path(sound)),)
+        fields["buffers"] = (described(data[0], Path(sound).name),)
+    elif sound.startswith("clip-"):
+        fields["clips"] = (sound,)
+    else:
+        fields["text"] = sound
+    with Output(as_json) as output:
+        reply = _asked(output, library, data, action="similar", **fields)
+        for clip, near in zip(reply.clips, reply.similarity, strict=True):
+            output.line(f"{near:5.2f}  {clip.clip_id}  {clip.name}")
+        if not reply.clips:
+            _tell(["There are no clips to compare with."])
 
 
 @app.command(epilog="Example: foleyd library show clip-7x2a --json")
@@ -366,13 +415,15 @@ def _find(
                 print(f"{reply.total} clips in all; --offset {offset + limit} goes on.", file=sys.stderr)
 
 
-def _change(library: Path | None, as_json: bool, **fields: object) -> None:
+def _change(library: Path | None, as_json: bool, **fields: Any) -> None:
     with Output(as_json) as output:
         reply = _asked(output, library, **fields)
         output.line(f"{count(reply.changed)} changed.")
 
 
-def _asked(output: Output, library: Path | None, **fields: object) -> LibraryReply:
+def _asked(
+    output: Output, library: Path | None, buffers: Sequence[bytes] = (), **fields: object
+) -> LibraryReply:
     """What the library answers; it goes to `output` whole, and its notes to standard error."""
     import msgspec
 
@@ -383,7 +434,7 @@ def _asked(output: Output, library: Path | None, **fields: object) -> LibraryRep
         request = msgspec.convert(fields, LibraryRequest)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The library does not take that ({error}): see 'foleyd library --help'.") from None
-    reply = ask(request, library=library)
+    reply = ask(request, buffers, library=library)
     output.body |= {name: getattr(reply, name) for name in reply.__struct_fields__}
     _tell(reply.notes)
     return reply

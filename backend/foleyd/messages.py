@@ -243,6 +243,7 @@ class LibraryRequest(Message, frozen=True, kw_only=True):
         Literal[
             "list",
             "search",
+            "similar",
             "show",
             "sets",
             "tag",
@@ -262,7 +263,10 @@ class LibraryRequest(Message, frozen=True, kw_only=True):
         ],
         Meta(description="What to do."),
     ]
-    text: Annotated[str, Meta(max_length=1000, description="What to search for; '' finds all.")] = ""
+    text: Annotated[
+        str,
+        Meta(max_length=1000, description="What to search for; '' finds all. For 'similar': what to hear."),
+    ] = ""
     clips: Annotated[
         tuple[str, ...], Meta(max_length=1000, description="Ids of clips, or of a Set, to act on.")
     ] = ()
@@ -280,7 +284,8 @@ class LibraryRequest(Message, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=1000, description="Clips in one answer.")] = 100
     offset: Annotated[int, Meta(ge=0, description="Clips to pass over first.")] = 0
     buffers: Annotated[
-        tuple[BufferInfo, ...], Meta(description="For 'import': the files, one a buffer.")
+        tuple[BufferInfo, ...],
+        Meta(description="For 'import' the files, one a buffer; for 'similar' one file to compare with."),
     ] = ()
     client: ClientKey = ""
 
@@ -298,6 +303,10 @@ class LibraryReply(Message, frozen=True, kw_only=True):
     """What was found, or changed."""
 
     clips: tuple[ClipInfo, ...] = ()
+    similarity: Annotated[
+        tuple[float, ...],
+        Meta(description="For 'similar': how near each clip is, 1 the same; the nearest first."),
+    ] = ()
     total: Annotated[int, Meta(description="Clips that match, however many are in this answer.")] = 0
     sets: tuple[SetInfo, ...] = ()
     holds: Annotated[dict[str, tuple[str, ...]], Meta(description="Clips by the name that holds them.")] = {}

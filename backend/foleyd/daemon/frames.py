@@ -149,7 +149,11 @@ _reply = msgspec.msgpack.Decoder(Reply)
 
 def framed(message: Request | Reply) -> bytes:
     """The frame that carries a message. Raises FrameError when it is above MAX_FRAME."""
-    body = _encode(message)
+    return packed(_encode(message))
+
+
+def packed(body: bytes) -> bytes:
+    """The frame around `body`. Raises FrameError when it is above MAX_FRAME."""
     if len(body) > MAX_FRAME:
         raise FrameError(f"a frame of {len(body)} bytes is above the {MAX_FRAME} that the other side takes")
     return _LENGTH.pack(len(body)) + body
@@ -164,7 +168,7 @@ def write(pipe: BinaryIO, message: Request | Reply) -> None:
 
 def read_request(pipe: BinaryIO) -> Request | None:
     """The next request, or None where the pipe was closed between two frames. Raises FrameError."""
-    body = _read(pipe)
+    body = read_body(pipe)
     if body is None:
         return None
     try:
@@ -195,7 +199,7 @@ class Replies:
 
 def read_reply(pipe: BinaryIO) -> Reply | None:
     """The next reply, or None where the pipe was closed between two frames. Raises FrameError."""
-    body = _read(pipe)
+    body = read_body(pipe)
     return None if body is None else _as_reply(body)
 
 
@@ -207,7 +211,8 @@ def _as_reply(body: bytes) -> Reply:
     return reply
 
 
-def _read(pipe: BinaryIO) -> bytes | None:
+def read_body(pipe: BinaryIO) -> bytes | None:
+    """What is in the next frame, or None where the pipe was closed between two. Raises FrameError."""
     head = pipe.read(_LENGTH.size)
     if not head:
         return None

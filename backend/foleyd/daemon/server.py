@@ -193,6 +193,7 @@ class Daemon:
         """Let go of the library and of what is open on the disk."""
         await self.osc.errands.close()
         await self.zmq.errands.close()
+        await self.service.close()
         await asyncio.to_thread(self.dispatcher.close)
         with contextlib.suppress(FoleydError):  # estimates begin anew then
             self.cost.save()

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from foleyd import __version__, commands, recipe
+from foleyd.daemon.by_sound import BySound
 from foleyd.daemon.dispatch import Dispatcher, Finishes, Heard, Made, Order, results
 from foleyd.daemon.estimate import FEWEST_STEPS, Work
 from foleyd.daemon.events import Events
@@ -54,7 +55,7 @@ TWO_EVALUATIONS = frozenset({"heun"})
 """Schedulers that run the network twice a step."""
 FEWER_STEPS = (16, 12, 10, 8, 6, 5, FEWEST_STEPS)
 """What is tried to keep a deadline."""
-LOOKS = frozenset({"list", "search", "show", "sets", "holds", "usage"})
+LOOKS = frozenset({"list", "search", "similar", "show", "sets", "holds", "usage"})
 """Library actions that change nothing."""
 
 
@@ -93,6 +94,7 @@ class Service:
         self._log = log
         self._usage = usage
         self._intake = Intake(library, dispatcher.call, source_folder)
+        self._by_sound = BySound(library, dispatcher.call)
 
     def arrived(self, command: str, client: str, via: str, lease_s: float | None = None) -> None:
         """Count a request, and renew the lease of whoever sent it, as long as before unless `lease_s` is
@@ -291,7 +293,9 @@ class Service:
     async def shelf(
         self, request: LibraryRequest, buffers: Sequence[bytes], client: str, via: str
     ) -> LibraryReply:
-        """Look into the library, or change it. Raises BadRequest, DiskFull."""
+        """Look into the library, or change it. Raises BadRequest, DiskFull, WorkerDied."""
+        if request.action == "similar":
+            return await self._by_sound.search(request, buffers)
         reply = await self.dispatcher.call(self.library.answer, request, buffers)
         if request.action not in LOOKS:
             self._log.write(
@@ -303,6 +307,10 @@ class Service:
                 clips=tuple(clip.clip_id for clip in reply.clips),
             )
         return reply
+
+    async def close(self) -> None:
+        """End what only this service uses."""
+        await self._by_sound.close()
 
     async def models(self, request: ModelsRequest) -> ModelsReply:
         """The models on this disk. Raises ModelMissing, ModelBroken."""

@@ -1,0 +1,54 @@
+"""Search by sound for the daemon: in a thread of its own, with the ears that the first search starts."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from foleyd.daemon.decoder import decoded
+from foleyd.daemon.ears import Ears
+from foleyd.daemon.imports import Recording
+from foleyd.daemon.library import Library
+from foleyd.daemon.similar import similar
+from foleyd.messages import LibraryReply, LibraryRequest
+
+
+class BySound:
+    """Answers 'similar'. `call` runs a function in the library's thread."""
+
+    def __init__(self, library: Library, call: Callable[..., Awaitable[Any]]) -> None:
+        self._library, self._call = library, call
+        self._ears: Ears | None = None
+        self._starting = threading.Lock()
+
+    async def search(self, asked: LibraryRequest, buffers: Sequence[bytes]) -> LibraryReply:
+        """As :func:`foleyd.daemon.similar.similar`; the loop and the library's thread answer others
+        meanwhile."""
+        loop = asyncio.get_running_loop()
+
+        def call(work: Callable[..., Any], *arguments: Any) -> Any:
+            return asyncio.run_coroutine_threadsafe(_awaited(self._call(work, *arguments)), loop).result()
+
+        def decode(data: bytes, name: str) -> Recording:
+            return asyncio.run_coroutine_threadsafe(decoded(data, name), loop).result()
+
+        return await asyncio.to_thread(
+            lambda: similar(call, self._library, self._own_ears(), decode, asked, buffers)
+        )
+
+    async def close(self) -> None:
+        """Let the ears go."""
+        if self._ears is not None:
+            await asyncio.to_thread(self._ears.close)
+
+    def _own_ears(self) -> Ears:
+        with self._starting:
+            if self._ears is None:
+                self._ears = Ears()
+            return self._ears
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work

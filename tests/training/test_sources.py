@@ -1,6 +1,5 @@
 """What the models are trained on: real clips, with captions that say what is heard."""
 
-import itertools
 import random
 
 import numpy as np

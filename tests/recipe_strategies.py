@@ -87,8 +87,16 @@ def _fits(values: dict[str, object]) -> bool:
     start, stop = (values.get(name, FIELDS[name].default) for name in ("guidance_from", "guidance_to"))
     assert isinstance(start, float)
     assert isinstance(stop, float)
+    if values["operation"] == "layers" and not _layered(values):
+        return False
     redo = [values[name] for name in ("redo_from", "redo_to") if name in values]
     return start < stop and (not redo or redo[0] < redo[1])  # type: ignore[operator]
+
+
+def _layered(values: dict[str, object]) -> bool:
+    both = [values.get(name) is not None for name in ("attack", "tail")]
+    until, start = (values.get(name) or OWN_FIELDS["layers"][name] for name in ("attack_until", "tail_from"))
+    return any(both) and (not all(both) or until * 1.5 <= start * 0.75)  # type: ignore[operator]
 
 
 def any_recipe() -> st.SearchStrategy[Recipe]:

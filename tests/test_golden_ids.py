@@ -205,6 +205,11 @@ ANOTHER: dict[str, object] = {
     "towards_seed": 9,
     "mix": 0.25,
     "likeness": 0.75,
+    "cutoff": 4000,
+    "attack": "a click",
+    "tail": "a long ring",
+    "attack_until": 0.05,
+    "tail_from": 0.75,
     "trim": False,
     "fade_in": 0.6,
     "fade_out": 10.1,
@@ -232,6 +237,13 @@ def test_a_field_moves_the_ids_of_its_part_only(name: str) -> None:
     assert (clip_id(take, before) != clip_id(take, after)) == (not generates)
 
 
+BESIDE: dict[str, dict[str, object]] = {
+    "extend": {"seconds": 5, "after": 1},
+    "layers": {"attack": "a knock", "tail": "a hum"},
+}
+"""What an operation cannot do without beside what its table of fields says."""
+
+
 def _home(name: str) -> dict[str, object]:
     """What the field needs beside it: for a field of some operations alone, one that has it."""
     if name in ("bars", "bpm", "beats"):
@@ -244,8 +256,7 @@ def _home(name: str) -> dict[str, object]:
                 for k, (field, value) in enumerate(own.items())
                 if value is None
             }
-            extended = {"seconds": 5, "after": 1} if operation == "extend" else {}
-            return {"operation": operation, "sources": sources, **needed, **extended}
+            return {"operation": operation, "sources": sources, **needed, **BESIDE.get(operation, {})}
     return {}
 
 

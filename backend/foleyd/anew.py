@@ -34,5 +34,5 @@ def _extended(recipe: Recipe) -> tuple[Span, ...]:
 
 
 _SPANS = {"inpaint": _inpainted, "extend": _extended}
-OWN_SAMPLES = frozenset(_SPANS)
-"""The operations whose sound is a recording but for parts of it."""
+OWN_SAMPLES = frozenset({*_SPANS, "upscale"})
+"""The operations whose sound is a recording but for parts of it: spans of time, or its highs."""

@@ -82,6 +82,9 @@ FORMAT = 1
 DRAWN_SEEDS = 2**24
 """Seeds that foleyd draws are below this: hosts that only know float32 must be able to send them back."""
 
+ATTACK_SHARE, TAIL_SHARE = 0.5, 0.25
+"""Around its place, the share of the time until then in which a layer gives way to the next."""
+
 LONGEST_DOCUMENT = 65_536
 """Bytes of JSON that :func:`from_json` looks at; the largest recipe is far smaller."""
 
@@ -124,6 +127,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     towards_seed: int | None = None
     mix: float | None = None
     likeness: float | None = None
+    cutoff: float | None = None
+    attack: str | None = None
+    tail: str | None = None
+    attack_until: float | None = None
+    tail_from: float | None = None
 
     trim: bool = True
     fade_in: float = 0.5
@@ -143,7 +151,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 "guidance_from, or guidance 1 for none at all."
             )
         self._check_length()
-        for name in ("prompt", "negative", "towards"):
+        for name in ("prompt", "negative", "towards", "attack", "tail"):
             mixture.parts(getattr(self, name) or "", name)
         needed, given = OPERATIONS[self.operation], tuple(source.role for source in self.sources)
         if needed != given:
@@ -158,6 +166,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             )
         if self.operation == "extend":
             self._check_extension()
+        if self.operation == "layers":
+            self._check_layers()
 
     def _check_length(self) -> None:
         if self.bars is None:
@@ -189,6 +199,16 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise BadRequest(
                 "seconds is the length of the whole of an 'extend', its source included: give the source, "
                 "and leave seconds out."
+            )
+
+    def _check_layers(self) -> None:
+        if self.attack is None and self.tail is None:
+            raise BadRequest("attack and tail are missing: say in words how it begins, how it ends, or both.")
+        until, start = self.attack_until or 0.0, self.tail_from or 0.0
+        if None not in (self.attack, self.tail) and until * (1 + ATTACK_SHARE) > start * (1 - TAIL_SHARE):
+            raise BadRequest(
+                f"attack_until is {until:g}, tail_from {start:g}: leave the body room, with a tail from "
+                f"{until * (1 + ATTACK_SHARE) / (1 - TAIL_SHARE):.3g} s on or later."
             )
 
     def _check_own_fields(self) -> None:
@@ -308,8 +328,11 @@ def frames_at(recipe: Recipe, rate: int) -> int | None:
 
 
 def steps_taken(recipe: Recipe) -> int:
-    """Of a resolved recipe's steps, how many are computed: 'restyle' leaves out those before its strength."""
+    """Of a resolved recipe's steps, how many are computed: 'restyle' leaves out those before its strength,
+    'layers' makes them for each layer."""
     steps = recipe.steps or 0
+    if recipe.operation == "layers":
+        return steps * (1 + (recipe.attack is not None) + (recipe.tail is not None))
     return steps if recipe.strength is None else math.ceil(round(recipe.strength * steps, 6))
 
 

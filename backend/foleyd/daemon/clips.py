@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from foleyd import anew, recipe
-from foleyd.audio import finish, patch
+from foleyd.audio import band, finish, patch
 from foleyd.audio.card import ClipMeta
 from foleyd.audio.export import read_clip, read_meta, write_clip
 from foleyd.audio.finish import Finished
@@ -92,14 +92,16 @@ def finished(sound: Sound, sources: Sources | None = None) -> tuple[Finished, Cl
 def _material(sound: Sound, sources: Sources | None) -> tuple[NDArray[np.float32], int]:
     """What is finished, with its rate: the take, or the source with the take in parts of it."""
     made, take = sound.request.recipe, sound.take
-    parts = anew.spans(made)
-    if not parts:
+    if made.operation not in anew.OWN_SAMPLES:
         return take.samples, take.identity.rate
     [one] = made.sources
     own, rate = read_clip((sources or Sources()).need(one.sha256, one.role).path)
+    if made.operation == "upscale":
+        cut = band.cutoff(made.cutoff, own, rate)
+        return band.topped(own, rate, take.samples, take.identity.rate, cut)
     if made.operation == "extend":
         own = patch.laid_out(own, round(anew.lead(made) * rate), recipe.frames_at(made, rate) or 0)
-    for start, stop in parts:
+    for start, stop in anew.spans(made):
         own = patch.patched(own, rate, take.samples, take.identity.rate, start, stop)
     return own, rate
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from foleyd.diffusion import noise, schedulers
 from foleyd.diffusion.guidance import Guidance, Guided
 from foleyd.diffusion.loop import Hook, sample
-from foleyd.engines import audio_tower, checkpoint, circle, operations, sounding, soundness, weights
+from foleyd.engines import audio_tower, checkpoint, circle, layers, operations, sounding, soundness, weights
 from foleyd.engines.audio_tower import AudioTower
 from foleyd.engines.base import (
     NO_SOURCES,
@@ -35,10 +35,10 @@ from foleyd.engines.base import (
 from foleyd.engines.checkpoint import Checkpoint
 from foleyd.engines.circle import Circle
 from foleyd.engines.encoder import Ear
-from foleyd.engines.networks import encoder_part, parts, words
-from foleyd.engines.prompts import Prompts
+from foleyd.engines.networks import encoder_part, parts
+from foleyd.engines.prompts import Prompts, words
 from foleyd.errors import BadRequest, Cancelled, RenderFailed
-from foleyd.recipe import Recipe, is_resolved, take_id
+from foleyd.recipe import Recipe, is_resolved, steps_taken, take_id
 from foleyd.runtime import Runtime, memory, open_runtime, prepared
 
 SHARED = (
@@ -136,6 +136,11 @@ class AudioLDM:
     ) -> list[Take]:
         """See `Engine.render`. `hooks` are called after every step (`foleyd.diffusion.loop`)."""
         self._check(recipes, sources)
+        if recipes[0].operation == "layers":
+            return [
+                self._layered(one, row, progress, heard, cancelled, check_silence, threads)
+                for row, one in enumerate(recipes)
+            ]
         seeds = [recipe.seed for recipe in recipes if recipe.seed is not None]
         try:
             with torch.inference_mode(), self._runtime.limit(threads):
@@ -155,6 +160,32 @@ class AudioLDM:
                 "memory",
             ) from error
         return takes
+
+    def _layered(
+        self,
+        recipe: Recipe,
+        row: int,
+        progress: Callable[[Step], None],
+        heard: Callable[[Piece], None],
+        cancelled: Callable[[], bool],
+        check_silence: bool,
+        threads: int | None,
+    ) -> Take:
+        """One take of several, made one after the other so that each is what it would be alone."""
+        of, made = steps_taken(recipe), []
+        for place, layer in enumerate(layers.layers(recipe)):
+            before = place * (recipe.steps or 0)
+            [take] = self.render(
+                [layer.recipe],
+                progress=lambda step, before=before: progress(Step(before + step.step, of)),  # type: ignore[misc]
+                cancelled=cancelled,
+                check_silence=check_silence,
+                threads=threads,
+            )
+            made.append((layer, take.samples))
+        samples = layers.mixed(made, self.capabilities.rate)
+        heard(Piece(row, 0, len(samples), self.capabilities.rate, samples))
+        return self._take(torch.from_numpy(samples[None]), recipe, recipe.seed or 0)
 
     def unload(self) -> None:
         """Drop every network and give the memory back; rendering after this raises RuntimeError."""

@@ -73,6 +73,11 @@ class Ear:
         """Where a time lies among the latent frames."""
         return seconds * self._geometry.rate / self._geometry.samples(1)
 
+    def bins_below(self, hertz: float) -> int:
+        """How many latent bins, from the lowest, hear nothing above that frequency."""
+        bands = int((mel.tops(self._geometry.bins * self._geometry.vae_factor) <= hertz).sum())
+        return bands // self._geometry.vae_factor
+
     def samples(
         self, source: SourceSound, count: int, lead_s: float = 0.0, goes_on: bool = False
     ) -> NDArray[np.float32]:

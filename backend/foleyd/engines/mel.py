@@ -31,13 +31,22 @@ def _mel_to_hz(mel: Tensor) -> Tensor:
 def filters(bands: int = BANDS, window: int = WINDOW, rate: int = RATE) -> Tensor:
     """Triangular mel filters `[bands, window // 2 + 1]`, each of unit area in Hz (Slaney's Auditory Toolbox
     scale)."""
-    top = torch.tensor(rate / 2, dtype=torch.float64)
-    edges = _mel_to_hz(torch.linspace(0, float(_hz_to_mel(top)), bands + 2, dtype=torch.float64))
+    edges = _edges(bands, rate)
     bins = torch.linspace(0, rate / 2, window // 2 + 1, dtype=torch.float64)
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
     triangles = torch.minimum(rising, falling).clamp(min=0)
     return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).float()
+
+
+def tops(bands: int = BANDS, rate: int = RATE) -> Tensor:
+    """The highest frequency that each mel band hears, Hz `[bands]`."""
+    return _edges(bands, rate)[2:]
+
+
+def _edges(bands: int, rate: int) -> Tensor:
+    top = torch.tensor(rate / 2, dtype=torch.float64)
+    return _mel_to_hz(torch.linspace(0, float(_hz_to_mel(top)), bands + 2, dtype=torch.float64))
 
 
 class LogMel(torch.nn.Module):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 
-from foleyd.engines import sounding, weights
+from foleyd.engines import prompts, sounding, weights
 from foleyd.engines.checkpoint import Checkpoint
 from foleyd.engines.encoder import Encoder
-from foleyd.engines.prompts import TextTower
 from foleyd.runtime import Part
 
 
@@ -69,7 +66,7 @@ def parts(about: Checkpoint) -> list[Part]:
         return _drawn(rows, shape.channels, frames, shape.bins)
 
     return [
-        text_part(folder),
+        prompts.part(folder),
         Part(
             "unet",
             lambda: Denoiser(weights.diffuser(UNet2DConditionModel, folder / "unet")),
@@ -88,27 +85,6 @@ def parts(about: Checkpoint) -> list[Part]:
         own,
         *([fast] if fast is not None else []),
     ]
-
-
-def text_part(folder: Path) -> Part:
-    """The text tower of a checkpoint."""
-    return Part(
-        "text_encoder",
-        lambda: TextTower(
-            weights.pretrained(transformers.ClapTextModelWithProjection, folder / "text_encoder")
-        ),
-        precision="float32",
-    )
-
-
-def words(folder: Path) -> tuple[Any, int]:
-    """The tokenizer, and how many tokens the text tower's position table holds."""
-    tokenizer = transformers.AutoTokenizer.from_pretrained(
-        folder / "tokenizer", local_files_only=True, trust_remote_code=False
-    )
-    config = transformers.ClapTextConfig.from_pretrained(folder / "text_encoder", local_files_only=True)
-    # positions count from one past the padding token
-    return tokenizer, config.max_position_embeddings - config.pad_token_id - 1
 
 
 def encoder_part(about: Checkpoint) -> Part:

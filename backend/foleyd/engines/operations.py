@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from foleyd import anew, mixture
+from foleyd.audio import band
 from foleyd.diffusion import noise, noisy
 from foleyd.diffusion.loop import Hook, Moment
 from foleyd.engines.base import SourceSound
@@ -90,12 +91,26 @@ def _anew(bench: Bench, recipes: Sequence[Recipe]) -> Start:
     clean, ear, steps = _heard(bench, recipes), bench.ear(), bench.steps
     frames = torch.arange(clean.shape[2], device=clean.device)
     own = torch.stack([_own(one, frames, ear) for one in recipes])[:, None, :, None]
+    return Start(bench.noise, hooks=(_put_back(bench, clean, own, steps),))
+
+
+def _upscale(bench: Bench, recipes: Sequence[Recipe]) -> Start:
+    clean, ear, steps = _heard(bench, recipes), bench.ear(), bench.steps
+    own = torch.zeros(len(recipes), 1, 1, clean.shape[3], dtype=torch.bool, device=clean.device)
+    for row, one in enumerate(recipes):
+        source = bench.sources[one.sources[0].sha256]
+        own[row, ..., : ear.bins_below(band.cutoff(one.cutoff, *source))] = True
+    return Start(bench.noise, hooks=(_put_back(bench, clean, own, steps),))
+
+
+def _put_back(bench: Bench, clean: torch.Tensor, own: torch.Tensor, steps: int) -> Hook:
+    """After each step the source's latents come back, as noisy as the rest, where the sound is its `own`."""
 
     def put_back(moment: Moment) -> torch.Tensor:
         left = noisy.after_step(bench.scheduler, clean, bench.noise, moment.step, steps)
         return torch.where(own, left, moment.latents)
 
-    return Start(bench.noise, hooks=(put_back,))
+    return put_back
 
 
 def _own(recipe: Recipe, frames: torch.Tensor, ear: Ear) -> torch.Tensor:
@@ -125,4 +140,5 @@ _STARTS: Mapping[str, Callable[[Bench, Sequence[Recipe]], Start]] = {
     "loop": _text,
     "morph": _morph,
     "like": _text,
+    "upscale": _upscale,
 }

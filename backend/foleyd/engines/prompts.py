@@ -3,13 +3,17 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from torch import nn
 from torch.nn import functional
 
 from foleyd import mixture
+from foleyd.engines import weights
+from foleyd.runtime import Part
 
 _log = logging.getLogger(__name__)
 
@@ -89,3 +93,24 @@ class Prompts:
         if len(self._kept) > self._capacity:
             self._kept.popitem(last=False)
         return embedding
+
+
+def part(folder: Path) -> Part:
+    """The text tower of a checkpoint."""
+    return Part(
+        "text_encoder",
+        lambda: TextTower(
+            weights.pretrained(transformers.ClapTextModelWithProjection, folder / "text_encoder")
+        ),
+        precision="float32",
+    )
+
+
+def words(folder: Path) -> tuple[Any, int]:
+    """The tokenizer, and how many tokens the text tower's position table holds."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        folder / "tokenizer", local_files_only=True, trust_remote_code=False
+    )
+    config = transformers.ClapTextConfig.from_pretrained(folder / "text_encoder", local_files_only=True)
+    # positions count from one past the padding token
+    return tokenizer, config.max_position_embeddings - config.pad_token_id - 1

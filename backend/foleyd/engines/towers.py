@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foleyd.engines import audio_tower, checkpoint, networks, weights
+from foleyd.engines import audio_tower, checkpoint, prompts, weights
 from foleyd.engines.audio_tower import AudioTower
 from foleyd.engines.base import SourceSound
 from foleyd.engines.prompts import Prompts
@@ -32,9 +32,9 @@ class Towers:
             )
         self._runtime = open_runtime("torch", "cpu", "float32", threads, folder)
         with weights.loading(folder):
-            said = self._runtime.place(networks.text_part(folder))
+            said = self._runtime.place(prompts.part(folder))
             heard = self._runtime.place(audio_tower.part(folder))
-            self._prompts = Prompts(*networks.words(folder), tower=said, device=self._runtime.device)
+            self._prompts = Prompts(*prompts.words(folder), tower=said, device=self._runtime.device)
             self._ear = AudioTower(folder, heard, self._runtime.device)
 
     def say(self, texts: Sequence[str]) -> list[Vector]:

@@ -1,0 +1,108 @@
+"""A recording whose top is made anew: its own samples below a cutoff, the model's above."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+from scipy.signal import fftconvolve, firwin, kaiser_atten, kaiser_beta
+
+LOWEST, HIGHEST = 500.0, 7_200.0
+"""Hz: where a cutoff may lie, for a model that reaches 8 kHz."""
+CROSSOVER = 1.12
+"""The model has taken over at the cutoff times this."""
+STOPBAND_DB = 80.0
+"""How far below the recording the model's sound is beneath the cutoff, and the recording above the
+crossover."""
+_ENDS_DB = -50.0
+"""A recording ends where its spectrum has fallen so far below its strongest part."""
+_WINDOW_S = 0.085
+_SILENT = 1e-9
+
+
+def edge(samples: NDArray[np.float32], rate: int) -> float:
+    """Where the spectrum of `samples` `[channels, n]` at `rate` Hz ends, in Hz.
+
+    Above it nothing is left, a sixth of an octave at a time, but what is far below the strongest sixth. At
+    most half the rate.
+    """
+    power, hertz = _spectrum(samples.mean(axis=0, dtype=np.float64), rate)
+    # the first of them is everything below
+    tops = 200.0 * 2 ** (np.arange(0, 60) / 6)
+    tops = tops[tops < rate / 2]
+    floors = np.concatenate([[0.0], tops[:-1]])
+    sixths = np.array(
+        [power[(hertz >= low) & (hertz < top)].mean() for low, top in zip(floors, tops, strict=True)]
+    )
+    if sixths.max(initial=0.0) < _SILENT:
+        return rate / 2
+    last = np.flatnonzero(sixths > sixths.max() * 10 ** (_ENDS_DB / 10))[-1]
+    return rate / 2 if last == len(sixths) - 1 else float(tops[last])
+
+
+def cutoff(asked: float | None, samples: NDArray[np.float32], rate: int) -> float:
+    """The cutoff in Hz that was asked for, else where the recording ends, inside what a model can add to."""
+    found = edge(samples, rate) if asked is None else asked
+    return min(max(found, LOWEST), HIGHEST)
+
+
+def topped(
+    source: NDArray[np.float32], rate: int, take: NDArray[np.float32], take_rate: int, cut: float
+) -> tuple[NDArray[np.float32], int]:
+    """`source` `[channels, n]` at `rate` Hz below `cut` Hz, and above it `take` `[m]` at `take_rate` Hz,
+    which has the same seconds; and the rate of the result: the source's own, unless that is the lower one.
+
+    The crossover is a linear-phase filter and what it leaves, so that below `cut` the samples are the
+    source's own to `STOPBAND_DB`. The take is made as loud as the source in the octave below the cutoff,
+    where both have the same sound; it is in the middle of a wide source.
+    """
+    own = source.astype(np.float64)
+    if rate < take_rate:
+        own, rate = soxr.resample(own.T, rate, take_rate, "VHQ").T, take_rate
+    frames = own.shape[1]
+    new = take.astype(np.float64)
+    if take_rate != rate:
+        new = soxr.resample(new, take_rate, rate, "VHQ")
+    new = np.pad(new, (0, max(0, frames - len(new))))[:frames]
+    new *= _gain(own.mean(axis=0), new, rate, cut)
+    high = _high_pass(rate, cut)
+    made = [channel - _through(channel, high) + _through(new, high) for channel in own]
+    return np.clip(np.stack(made), -1, 1).astype(np.float32), rate
+
+
+def _high_pass(rate: int, cut: float) -> NDArray[np.float64]:
+    width = cut * (CROSSOVER - 1)
+    taps = math.ceil((STOPBAND_DB - 7.95) / (2.285 * 2 * math.pi * width / rate)) | 1
+    beta = kaiser_beta(max(STOPBAND_DB, kaiser_atten(taps, width / (rate / 2))))
+    found: NDArray[np.float64] = firwin(
+        taps, cut + width / 2, pass_zero=False, window=("kaiser", beta), fs=rate
+    )
+    return found
+
+
+def _through(signal: NDArray[np.float64], taps: NDArray[np.float64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = fftconvolve(signal, taps, mode="same")[: len(signal)]
+    return found
+
+
+def _gain(source: NDArray[np.float64], new: NDArray[np.float64], rate: int, cut: float) -> float:
+    sizes = []
+    for one in (source, new):
+        power, hertz = _spectrum(one, rate)
+        sizes.append(float(power[(hertz > cut / 2) & (hertz < 0.95 * cut)].sum()))
+    own, made = sizes
+    return math.sqrt(own / made) if min(sizes) > _SILENT else 0.0
+
+
+def _spectrum(signal: NDArray[np.float64], rate: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean power spectrum of `signal` and the Hz of its bins, in windows that overlap by half (Welch
+    1967)."""
+    size = round(_WINDOW_S * rate)
+    padded = np.pad(signal, (0, max(0, size - len(signal))))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 2]
+    spectra = np.abs(np.fft.rfft(windows * np.hanning(size), axis=1)) ** 2
+    power: NDArray[np.float64] = spectra.mean(axis=0) / size
+    hertz: NDArray[np.float64] = np.arange(len(power), dtype=np.float64) * (rate / size)
+    return power, hertz

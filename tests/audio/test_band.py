@@ -1,0 +1,85 @@
+"""The top of a recording made anew: its own samples stay below the cutoff, and the joint has no step."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import soxr
+from numpy.typing import NDArray
+from scipy.signal import butter, sosfiltfilt
+
+from foleyd.audio import band
+
+RATE = 48_000
+CUT = 2000.0
+
+
+def noise(seconds: float = 1.5, channels: int = 1, seed: int = 0) -> NDArray[np.float32]:
+    drawn = np.random.default_rng(seed).standard_normal((channels, round(seconds * RATE))) * 0.1
+    return drawn.astype(np.float32)
+
+
+def below(signal: NDArray[np.float32], hertz: float) -> NDArray[np.float32]:
+    dull = sosfiltfilt(butter(16, hertz, fs=RATE, output="sos"), signal, axis=1)
+    return np.asarray(dull, np.float32)
+
+
+def levels(signal: NDArray[np.float32], edges: list[float]) -> NDArray[np.float64]:
+    """The level in dB of each band between two `edges`."""
+    power, hertz = band._spectrum(signal.mean(axis=0, dtype=np.float64), RATE)
+    places = [(hertz >= low) & (hertz < high) for low, high in itertools.pairwise(edges)]
+    return np.array([10 * np.log10(power[place].mean() + 1e-20) for place in places])
+
+
+def test_below_the_cutoff_the_samples_are_the_source_s_own() -> None:
+    whole = noise(channels=2)
+    source, take = below(whole, 2400), soxr.resample(below(whole, 7000).mean(axis=0), RATE, 16_000)
+    made, rate = band.topped(source, RATE, take, 16_000, CUT)
+    assert rate == RATE
+    assert made.shape == source.shape
+    for channel in range(2):
+        added, own = (levels(one[[channel]], [200, 0.95 * CUT])[0] for one in (made - source, source))
+        assert added < own - 60
+
+
+def test_above_it_there_are_highs_and_the_level_has_no_step() -> None:
+    whole = below(noise(), 7500)
+    # the take has another level, which says nothing
+    take = 0.2 * soxr.resample(whole[0], RATE, 16_000)
+    made, _ = band.topped(below(whole, 2400), RATE, take, 16_000, CUT)
+    edges = [CUT * 2 ** (step / 6) for step in range(-6, 10)]
+    off = levels(made, edges) - levels(whole, edges)
+    assert np.abs(off).max() < 3.5
+    assert np.abs(np.delete(off, 6)).max() < 1.5  # the crossover of two sounds alike is 3 dB down at most
+
+
+def test_a_slow_source_gets_a_rate_that_holds_the_highs() -> None:
+    slow = soxr.resample(noise()[0], RATE, 8000)[None].astype(np.float32)
+    take = soxr.resample(noise()[0], RATE, 16_000)
+    made, rate = band.topped(slow, 8000, take, 16_000, 3500)
+    assert rate == 16_000
+    assert made.shape == (1, 24_000)
+    assert np.abs(made).max() <= 1
+
+
+def test_silence_below_gets_no_highs() -> None:
+    made, _ = band.topped(np.zeros((1, RATE), np.float32), RATE, noise()[0, :16_000], 16_000, CUT)
+    assert not made.any()
+
+
+@pytest.mark.parametrize("rate", [11_025, 48_000, 192_000])
+@pytest.mark.parametrize("hertz", [1000, 3000])
+def test_where_a_recording_ends_is_found(rate: int, hertz: float) -> None:
+    drawn = np.random.default_rng(1).standard_normal((1, rate)) * 0.1
+    dull = sosfiltfilt(butter(16, hertz, fs=rate, output="sos"), drawn, axis=1).astype(np.float32)
+    assert hertz < band.edge(dull, rate) < 1.5 * hertz
+    assert band.edge(drawn.astype(np.float32), rate) == rate / 2
+
+
+def test_a_cutoff_lies_where_a_model_can_add() -> None:
+    assert band.cutoff(None, noise(), RATE) == band.HIGHEST
+    assert band.cutoff(None, np.zeros((1, RATE), np.float32), RATE) == band.HIGHEST
+    assert band.cutoff(3000, noise(), RATE) == 3000
+    assert band.cutoff(None, below(noise(), 100), RATE) == band.LOWEST

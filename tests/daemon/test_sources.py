@@ -328,3 +328,16 @@ def test_a_part_is_made_anew_over_both_wires(host: Host, client: Client, served:
     )
     assert answer == "/fail"
     assert said.startswith("redo_to is missing")
+
+
+def test_a_recipe_that_was_filled_elsewhere_is_taken_as_it_is(client: Client) -> None:
+    """As a command does that has a daemon render: the whole recipe, and the sound of its source."""
+    data = wav(48_000)
+    fields = {"operation": "extend", "after": 0.5, "steps": 2, "seed": 1}
+    first = client.render("wind", source=data, **fields).result(PATIENCE)
+    [made] = first.clips
+    again = client.render(source=data, **made.recipe).result(PATIENCE)
+    assert [clip.clip_id for clip in again.clips] == [made.clip_id]
+    # of another source it is not the whole recipe
+    with pytest.raises(BadRequest, match="as long as its source and what is added"):
+        client.render(source=wav(72_000), **made.recipe)

@@ -26,7 +26,10 @@ LONGEST_S = 30.0
 MOST_RATE = 192_000
 """What operations take, so that a sound made of a source fits into one message."""
 
-AS_LONG_AS_SOURCE = frozenset({"restyle", "inpaint"})
+UPSCALED_RATE = 16_000
+"""Hz: the least that holds the highs of every model."""
+
+AS_LONG_AS_SOURCE = frozenset({"restyle", "inpaint", "upscale"})
 """Operations whose sound is as long as its source unless seconds are given."""
 UNTOUCHED: Mapping[str, object] = {"trim": False, "fade_in": 0, "fade_out": 0, "level": "none"}
 """The finishing of what is a recording but for a part, unless the request has another."""
@@ -145,6 +148,9 @@ def started(fields: Mapping[str, object], given: Mapping[str, Kept]) -> dict[str
     filled: dict[str, object] = {**fields}
     if given:
         filled["sources"] = [{"role": role, "sha256": given[role].sha256} for role in order]
+        if filled["sources"] == fields.get("sources"):
+            # a recipe that was filled before names the very sources that came: nothing is left open
+            return filled
     first = next(iter(given.values()), None)
     if first is not None and operation in AS_LONG_AS_SOURCE and not {"seconds", "bars"} & fields.keys():
         low, high = FIELDS["seconds"].low, FIELDS["seconds"].high
@@ -154,7 +160,7 @@ def started(fields: Mapping[str, object], given: Mapping[str, Kept]) -> dict[str
     if first is not None and operation == "extend":
         filled["seconds"] = _extended_length(first, fields)
     if first is not None and operation in OWN_SAMPLES:
-        filled = {**_own_finishing(first), **filled}
+        filled = {**_own_finishing(first, UPSCALED_RATE if operation == "upscale" else 0), **filled}
         begin = filled.get("redo_from")
         if isinstance(begin, int | float) and begin >= first.seconds:
             raise BadRequest(
@@ -184,10 +190,11 @@ def _extended_length(source: Kept, fields: Mapping[str, object]) -> float:
     return whole
 
 
-def _own_finishing(source: Kept) -> dict[str, object]:
-    """The finishing that leaves a source's samples, rate and channels as they are."""
+def _own_finishing(source: Kept, least_rate: int = 0) -> dict[str, object]:
+    """The finishing that leaves a source's samples, rate and channels as they are; a rate below `least_rate`
+    is raised to it."""
     low, high = FIELDS["rate"].low, FIELDS["rate"].high
     assert low is not None
     assert high is not None
-    rate = {"rate": source.rate} if low <= source.rate <= high else {}
+    rate = {"rate": max(source.rate, least_rate)} if low <= source.rate <= high else {}
     return {**UNTOUCHED, **rate, "width": "stereo" if source.channels > 1 else "mono"}

@@ -10,7 +10,7 @@ import torch
 
 import audioldm_reference as reference
 from foleyd.bench import random_model as tiny
-from foleyd.engines import base
+from foleyd.engines import base, catalog
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import SourceSound
 from foleyd.errors import BadRequest, ModelBroken
@@ -125,3 +125,23 @@ def test_the_towers_of_two_models_do_not_go_together(tmp_path) -> None:
     config.write_text(config.read_text().replace('"projection_dim": 64', '"projection_dim": 32'))
     with pytest.raises(ModelBroken, match="text encoder gives 64 numbers, its audio encoder 32"):
         base.load(folder)
+
+
+def test_the_starter_makes_what_is_more_like_the_source_the_more_it_is_to_be() -> None:
+    starter = base.load(catalog.STARTER)
+    assert isinstance(starter, AudioLDM)
+    usual = {"seconds": 1.28, "steps": 8}
+    nearness: dict[float, list[float]] = {0.0: [], 0.5: [], 1.0: []}
+    for prompt in ("a deep kick drum", "heavy rain", "a bright glockenspiel note"):
+        [made] = starter.render([recipe(starter, **usual, prompt=prompt, seed=3)])
+        sources = {TONE: SourceSound(made.samples[None], made.rate)}
+        meant = starter._audio_tower().embed(sources[TONE])
+        for likeness, found in nearness.items():
+            for seed in (1, 2):
+                wanted = like(starter, TONE, likeness, **usual, prompt="a cello note", seed=seed)
+                [take] = starter.render([wanted], sources=sources)
+                heard = starter._audio_tower().embed(SourceSound(take.samples[None], take.rate))
+                found.append(float((heard * meant).sum()))
+    starter.unload()
+    words, both, source = (float(np.mean(found)) for found in nearness.values())
+    assert words + 0.05 < both < source - 0.05

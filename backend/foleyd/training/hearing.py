@@ -33,6 +33,9 @@ BATCH = 96
 PEAK_RATE = 1e-3
 PULL = 1.0
 """Weight of the distance to the own caption beside the contrastive loss."""
+NEAR, NEAR_PULL, NEAR_RATE = 1 / 3, 6.0, 6e-4
+"""The last share of the steps, its weight and its rate: once sounds are told apart, they go where captions
+lie."""
 _LOUDNESS, _FILTER, _HISS = 5.0, 4.0, 3.0
 """Spread in dB of what training adds: level, a slow change over the bands, noise of each bin."""
 _LATE = 12
@@ -133,9 +136,15 @@ def train(pairs: Pairs, folder: Path, steps: int, log: Callable[[str], None]) ->
     rng = np.random.default_rng(run.step + 23)
     torch.manual_seed(run.step + 23)
     tower.train()
+    first = steps - round(NEAR * steps)
     while not run.finished:
+        near = run.step >= first
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(run.step, steps, PEAK_RATE, 100)
+            group["lr"] = (
+                learning_rate(run.step - first, steps - first, NEAR_RATE, 100)
+                if near
+                else learning_rate(run.step, first, PEAK_RATE, 100)
+            )
         rows = rng.choice(len(pairs.features), BATCH, p=pairs.share)
         heard = varied(torch.from_numpy(pairs.features[rows]).float())
         chosen = rng.integers(pairs.captions.shape[1], size=BATCH)
@@ -144,7 +153,8 @@ def train(pairs: Pairs, folder: Path, steps: int, log: Callable[[str], None]) ->
             output = tower(heard[:, None], is_longer=None).audio_embeds
         mine = F.normalize(output.float(), dim=-1)
         pull = 1 - (mine * said).sum(-1).mean()
-        loss = contrast(mine, said, torch.from_numpy(pairs.classes[rows]), warmth) + PULL * pull
+        told = contrast(mine, said, torch.from_numpy(pairs.classes[rows]), warmth)
+        loss = told + (NEAR_PULL if near else PULL) * pull
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(tower.parameters(), 1.0)

@@ -79,7 +79,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     autoencoder_steps: int = 2400
     text_steps: int = 450
     vocoder_steps: int = 3200
-    hearing_steps: int = 1200
+    hearing_steps: int = 6000
     denoiser_steps: int = 17_800
     procedural_each: int = 300
     chords_each: int = 12

@@ -72,6 +72,33 @@ def test_a_sound_is_asked_for_in_words(start: Start, served: Served) -> None:
     assert live.value("prompt", 1) == "a deep kick drum"
 
 
+def test_another_is_made_of_what_a_pad_has(start: Start, served: Served) -> None:
+    live = start(served.file)
+    wait(lambda: live.osc.asked("/host/status")[6] == "connected", "the daemon is not found")
+    with pytest.raises(BadRequest, match="pad 1 has no clip"):
+        live.osc.done("/pad/vary", 1)
+    live.osc.done("/pad/render", 1, "gusty wind", "seconds", 0.5, "steps", 4, "seed", 2)
+    made = {}
+    for operation, arguments in {
+        "vary": (0.4,),
+        "loop": (),
+        "like": (0.8, "steps", 2),
+        "restyle": ("a steel door", 0.5, "steps", 2),
+    }.items():
+        if operation == "loop":  # of the sound that was made from words
+            live.osc.done("/pad/undo", 1)
+        _, clip = live.osc.done(f"/pad/{operation}", 1, *arguments)
+        with Client(served.file) as client:
+            made[operation] = client.clip(str(clip), audio=False).clips[0].recipe
+    assert {name: fields["operation"] for name, fields in made.items()} == {name: name for name in made}
+    assert (made["vary"]["centre"], made["vary"]["distance"]) == (2, 0.4)
+    assert (made["loop"]["seed"], made["loop"]["seconds"]) == (2, 0.5)
+    assert made["like"]["likeness"] == 0.8
+    assert made["restyle"]["prompt"] == "a steel door"
+    with pytest.raises(BadRequest, match="not made from words alone"):
+        live.osc.done("/pad/vary", 1)
+
+
 def test_sound_goes_on_while_the_worker_and_the_daemon_are_killed(
     start: Start, server: jack_server.Server, program: Callable[[str, str], str], tmp_path: Path
 ) -> None:

@@ -60,7 +60,8 @@ _P = Argument("pad", "i", "1 to 64.")
 _PADS_PAIRS = (
     "fields of a recipe, count, bars, by (bar): the pad's clip is ready by the next bar, draft: steps of a "
     "first version that plays until the sound takes over at its loop point, within_s: seconds it may take, "
-    "early (1): presses play it while it is still being made"
+    "early (1): presses play it while it is still being made, source: the clip, by its id, that an operation "
+    "starts from"
 )
 
 _ROWS: tuple[Action, ...] = (
@@ -72,6 +73,41 @@ _ROWS: tuple[Action, ...] = (
         pairs=_PADS_PAIRS,
         replies='/pad/progress pad share eta · /done "/pad/render" pad clipID | '
         '/fail "/pad/render" message pad code',
+    ),
+    Action(
+        name="pad/vary",
+        method="vary",
+        about="Make a sound near the one that the pad has, which was made from words.",
+        arguments=(_P, Argument("distance", "f", "0 to 1; 0.25 when left out.", optional=True)),
+        pairs=_PADS_PAIRS,
+        learn=True,
+    ),
+    Action(
+        name="pad/like",
+        method="like",
+        about="Make a sound of the kind of the one that the pad has, by ear.",
+        arguments=(_P, Argument("likeness", "f", "0 to 1; 0.5 when left out.", optional=True)),
+        pairs=_PADS_PAIRS,
+        learn=True,
+    ),
+    Action(
+        name="pad/loop",
+        method="loop",
+        about="Make the pad's sound anew as a loop without a seam.",
+        arguments=(_P,),
+        pairs=_PADS_PAIRS,
+        learn=True,
+    ),
+    Action(
+        name="pad/restyle",
+        method="restyle",
+        about="Make the pad's sound say other words.",
+        arguments=(
+            _P,
+            Argument("prompt", "s", "What it should sound like."),
+            Argument("strength", "f", "0 to 1; 0.5 when left out.", optional=True),
+        ),
+        pairs=_PADS_PAIRS,
     ),
     Action(
         name="pad/load",
@@ -197,6 +233,17 @@ _ROWS: tuple[Action, ...] = (
         arguments=(Argument("seconds", "f", "1 to 30; 10 when left out.", optional=True),),
         replies='/done "/input/keep" clipID seconds',
         learn=True,
+    ),
+    Action(
+        name="input/restyle",
+        method="restyle_input",
+        about="Make the last seconds of the input say other words, on a pad.",
+        arguments=(
+            _P,
+            Argument("prompt", "s", "What it should sound like."),
+            Argument("seconds", "f", "1 to 30; 4 when left out.", optional=True),
+        ),
+        pairs=_PADS_PAIRS,
     ),
     Action(name="input/in", method="punch_in", about="Begin to record the input.", learn=True),
     Action(

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from foleyd.errors import BadRequest
-from foleyd_live import properties
+from foleyd_live import again, properties
 from foleyd_live.actions import ACTIONS
 from foleyd_live.desk import NOW
+from foleyd_live.history import ClipSource
 from foleyd_live.performer import Outcome, Told
 from foleyd_live.properties import BANK, QUANTA, Value
 
@@ -48,6 +49,37 @@ class Acts:
             ask.told("/pad/progress", pad + 1, share, eta)
 
         return self._host.orders.render(pad, prompt, dict(ask.pairs), progress)
+
+    def vary(self, ask: Ask, pad: int, distance: float | None = None) -> Awaitable[Outcome]:
+        """A sound near the pad's."""
+        return self._again(ask, pad, *again.vary(self._clip_of(pad), distance))
+
+    def like(self, ask: Ask, pad: int, likeness: float | None = None) -> Awaitable[Outcome]:
+        """A sound of the kind of the pad's."""
+        return self._again(ask, pad, *again.like(self._clip_of(pad), likeness))
+
+    def loop(self, ask: Ask, pad: int) -> Awaitable[Outcome]:
+        """The pad's sound as a loop."""
+        return self._again(ask, pad, *again.loop(self._clip_of(pad)))
+
+    def restyle(self, ask: Ask, pad: int, prompt: str, strength: float | None = None) -> Awaitable[Outcome]:
+        """The pad's sound in other words."""
+        return self._again(ask, pad, prompt, again.restyle(self._clip_of(pad), strength))
+
+    async def restyle_input(self, ask: Ask, pad: int, prompt: str, seconds: float = 4.0) -> Outcome:
+        """The last seconds of the input in other words."""
+        clip, *_ = await self._host.recordings.keep_input(_span(seconds))
+        source = ClipSource(clip_id=str(clip) if str(clip).startswith("clip-") else "")
+        return await self._again(ask, pad, prompt, again.restyle(source, None))
+
+    def _again(self, ask: Ask, pad: int, prompt: str, made: dict[str, Value]) -> Awaitable[Outcome]:
+        return self.render(msgspec.structs.replace(ask, pairs=again.merged(made, ask.pairs)), pad, prompt)
+
+    def _clip_of(self, pad: int) -> ClipSource:
+        now = self._host.pads.source(pad)
+        if now is None:
+            raise BadRequest(f"pad {pad + 1} has no clip: make or load one first.")
+        return now
 
     async def load(self, ask: Ask, pad: int, clip: str) -> Outcome:
         """Put a clip on a pad, by id or by path."""

@@ -21,7 +21,7 @@ from foleyd_live.tempo import Tempo
 
 MOST_DEATHS = 2
 """Deaths of a worker after which a render is asked for again: it may be what kills them."""
-OWN_PAIRS = ("count", "bars", "by", "draft", "within_s", "early")
+OWN_PAIRS = ("count", "bars", "by", "draft", "within_s", "early", "source")
 """Names beside those of a recipe's fields."""
 
 Progress = Callable[[float, float], object]
@@ -35,7 +35,7 @@ def _silent(share: float, eta: float) -> None:
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked of the daemon, and what is done with it. `bars` is None for a length in seconds; `draft`:
     steps of a first version, `within_s`: seconds until that, or the sound, has to be there; `early`: whether
-    it is heard while it is made."""
+    it is heard while it is made; `source`: the clip that its operation starts from."""
 
     fields: dict[str, Any]
     count: int = 1
@@ -44,6 +44,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     early: bool = False
     bars: float | None = None
     by_bar: bool = False
+    source: str = ""
     preset: str = ""
 
     @property
@@ -58,7 +59,14 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         fields: dict[str, Any] = {name: value for name, value in pairs.items() if name not in OWN_PAIRS}
         if fields.pop("prompt", prompt) != prompt:
             raise BadRequest("prompt is given twice: leave it out of the pairs.")
-        recipes.make(prompt=prompt, **fields)
+        source = pairs.get("source", "")
+        if not isinstance(source, str):
+            raise BadRequest(f"source is {source!r:.40}: give the id of a clip of the library.")
+        if source and fields.keys() <= FIELDS.keys():
+            # what else the operation needs follows from its source, which the daemon has
+            fields = {name: check(FIELDS[name], value) for name, value in fields.items()}
+        else:
+            recipes.make(prompt=prompt, **fields)
         count = whole(pairs.get("count", 1))
         if count is None or not 1 <= count <= MOST_CLIPS:
             raise BadRequest(f"count is {pairs['count']!r:.40}: give 1 to {MOST_CLIPS}.")
@@ -87,6 +95,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
             bars=bars,
             by_bar="by" in pairs,
             preset=preset,
+            source=source,
         )
 
 
@@ -99,7 +108,14 @@ class Order:
         self.prompt = str(wish.fields["prompt"])
         self.bpm = None if wish.bars is None else tempo.bpm
         bars = {} if wish.bars is None else {"bars": wish.bars, "bpm": tempo.bpm, "beats": tempo.beats}
-        self.request: dict[str, Any] = {**wish.fields, **bars, "count": wish.count, **wish.haste}
+        from_clip = {"source": wish.source} if wish.source else {}
+        self.request: dict[str, Any] = {
+            **wish.fields,
+            **bars,
+            **from_clip,
+            "count": wish.count,
+            **wish.haste,
+        }
         self.promise: Promise | None = None
         self.admitted = False
         self.superseded = False

@@ -14,6 +14,7 @@ export const HELP = [
   ["/", "Write what the selected pad should sound like"],
   ["Enter in the prompt", "Make the sound"],
   ["Backspace", "Stop the selected pad"],
+  ["N, M, L", "Make another of the selected pad: near it, of its kind, as a loop"],
   ["Shift + Escape", "Stop everything"],
 ];
 
@@ -73,6 +74,9 @@ const OTHERS = {
   PageUp: (app) => turn(app, -1),
   PageDown: (app) => turn(app, 1),
   Backspace: (app) => app.link.do("pad/stop", app.selected),
+  n: (app) => app.link.do("pad/vary", app.selected),
+  m: (app) => app.link.do("pad/like", app.selected),
+  l: (app) => app.link.do("pad/loop", app.selected),
   "/": (app) => app.write(),
   "?": (app) => app.help(),
 };

@@ -31,11 +31,15 @@ export class Sound {
     this.undo = act("pad/undo", "Undo", "The clip that the pad had before");
     this.redo = act("pad/redo", "Redo", "Undo the undo");
     this.clear = act("pad/clear", "Clear", "Take the clip off the pad; undo brings it back");
+    this.vary = act("pad/vary", "Vary", "Make a sound near this one");
+    this.like = act("pad/like", "More like this", "Make a sound of this kind, by ear");
+    this.loop = act("pad/loop", "Make it loop", "Make this sound anew as a loop without a seam");
     this.stage = make("div.clip", {}, this.canvas, make("div.under", {}, this.facts, this.file));
     this.candidates = make("div.candidates", { role: "group", "aria-label": "Candidates" });
     this.element.replaceChildren(
       this.stage,
       make("div.row", {}, this.undo, this.redo, this.clear),
+      make("div.row", { role: "group", "aria-label": "Make another of it" }, this.vary, this.like, this.loop),
       this.why,
       this.buildWish(),
       this.candidates,
@@ -43,6 +47,9 @@ export class Sound {
     );
     app.learnable(this.undo, "pad/undo", () => app.selected);
     app.learnable(this.redo, "pad/redo", () => app.selected);
+    app.learnable(this.vary, "pad/vary", () => app.selected);
+    app.learnable(this.like, "pad/like", () => app.selected);
+    app.learnable(this.loop, "pad/loop", () => app.selected);
   }
 
   renew() {
@@ -82,15 +89,26 @@ export class Sound {
 
   buildInput() {
     const keep = make("button", { type: "button", onclick: () => this.take("input/keep", 10) }, "Keep last 10 s");
+    const restyle = make(
+      "button",
+      { type: "button", title: "Make the last 4 s of the input sound like the words above", onclick: () => this.restyleInput() },
+      "Restyle last 4 s",
+    );
     this.punch = make("button", { type: "button", onclick: () => this.togglePunch() }, "Punch in");
     this.app.learnable(keep, "input/keep");
     this.input = make(
       "fieldset.input",
       {},
       make("legend", {}, "From the input"),
-      make("div.row", {}, keep, this.punch),
+      make("div.row", {}, keep, restyle, this.punch),
     );
     return this.input;
+  }
+
+  restyleInput() {
+    const prompt = this.prompt.value.trim();
+    if (prompt) this.app.link.do("input/restyle", this.app.selected, prompt, 4);
+    else this.prompt.focus();
   }
 
   typed(event) {
@@ -159,6 +177,8 @@ export class Sound {
       say(this.file, "Save, or drag to a DAW");
     }
     this.clear.disabled = !look;
+    const idle = look && this.store.health?.daemon !== "away";
+    for (const button of [this.vary, this.like, this.loop]) button.disabled = !idle;
     this.showWork(of("state"), of("progress"), of("eta"));
     this.why.hidden = !of("why");
     say(this.why, of("why"));

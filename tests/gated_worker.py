@@ -1,7 +1,8 @@
 """A worker that renders tones, waits where a test tells it to, and keeps a list of its steps.
 
 A prompt with "wait" in it stops before its third step until :func:`open_gate`, or until it is cancelled, one
-with "linger" after the first piece of its sound; one with "fail" in it fails there. All runs below
+with "linger" after the first piece of its sound; one with "fail" in it fails there, and one with "flawed"
+in it where its seed is below :data:`SOUND_FROM`. All runs below
 FOLEYD_HOME, which the daemon hands on.
 """
 
@@ -20,6 +21,7 @@ from foleyd.engines.base import NO_SOURCES, LoadStep, Piece, SourceSound, Step, 
 from foleyd.errors import Cancelled, RenderFailed
 from foleyd.recipe import Recipe
 
+SOUND_FROM = 20_000
 COMMAND = (sys.executable, str(Path(__file__)))
 """How to start it."""
 
@@ -78,6 +80,8 @@ class GatedEngine(FaultyEngine):
         """Wait, or fail, as the prompt says."""
         if "fail" in recipe.prompt:
             raise RenderFailed("the samples are not numbers: try another seed.", "nan")
+        if "flawed" in recipe.prompt and (recipe.seed or 0) < SOUND_FROM:
+            raise RenderFailed("the model gave silence for this seed: try another.", "silence")
         self._pause("wait", recipe, cancelled)
 
     def linger(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:

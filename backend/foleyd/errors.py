@@ -165,6 +165,12 @@ class LibraryHeld(FoleydError):
     code = "library_held"
 
 
+def render_failed(message: str, reason: str) -> RenderFailed:
+    """A failed render as it was told; a reason that is not known here counts as "error"."""
+    known: FailureReason = next((one for one in get_args(FailureReason) if one == reason), "error")
+    return RenderFailed(message, known)
+
+
 def from_code(
     code: str, message: str, *, retry_after_s: float | None = None, eta_s: float | None = None
 ) -> FoleydError:

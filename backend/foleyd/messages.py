@@ -109,6 +109,14 @@ class RenderRequest(Message, frozen=True, kw_only=True):
         Meta(description="What the result carries: the finished 'clip', the raw 'take', or 'none'."),
     ] = "clip"
     runtime: Annotated[str, Meta(max_length=40, description="Pin a runtime; any kept take serves else.")] = ""
+    rank: Annotated[
+        bool,
+        Meta(description="Order the clips of the result by how near they are to their words, by ear."),
+    ] = False
+    retries: Annotated[
+        int,
+        Meta(ge=0, le=8, description="Where a sound comes out silent or as no numbers: other seeds to try."),
+    ] = 0
     sources: Annotated[
         dict[str, Annotated[str, Meta(max_length=1000)]],
         Meta(
@@ -205,12 +213,19 @@ class RenderResult(Message, frozen=True, kw_only=True):
     clips: tuple[ClipInfo, ...] = ()
     takes: tuple[TakeInfo, ...] = ()
     set_id: str = ""
+    similarity: Annotated[
+        tuple[float, ...],
+        Meta(description="With rank: how near each clip is to its words, -1 to 1; the nearest is first."),
+    ] = ()
     kept: Annotated[
         tuple[bool, ...], Meta(description="For each clip: whether its take was there already.")
     ] = ()
     seconds: Annotated[float, Meta(description="From admission to the end.")] = 0.0
     code: Annotated[str, Meta(description="Why it failed, as a word; empty where all went well.")] = ""
     message: Annotated[str, Meta(description="The same in a sentence.")] = ""
+    reason: Annotated[
+        str, Meta(description="With 'render_failed': silence, nan, inf, memory or error; empty otherwise.")
+    ] = ""
     notes: Annotated[tuple[str, ...], Meta(description="Wishes that could not be met to the letter.")] = ()
     buffers: tuple[BufferInfo, ...] = ()
 

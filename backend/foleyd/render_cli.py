@@ -14,6 +14,7 @@ from foleyd.output import Output
 from foleyd.series import series
 
 if TYPE_CHECKING:
+    from foleyd.daemon.clips import Clip
     from foleyd.daemon.job import Session
     from foleyd.daemon.models import Request
     from foleyd.orders import Order
@@ -28,6 +29,7 @@ Examples:
   foleyd render "a deep kick drum" -o kick.wav
   foleyd render "rain on a tin roof" "distant thunder" -o weather/ --seconds 6 --picture
   foleyd render "a laser shot" --count 4 --seed 10 --format flac
+  foleyd render "a glass bell" --count 8 --rank -o bells/
   foleyd render --from kick.wav --rate 44100 -o kick44.wav
   foleyd render --from kick.wav --operation vary --distance 0.2 --count 8 -o kicks/
   foleyd render "rain:0.7 | fire:0.3" -o storm.wav
@@ -81,6 +83,20 @@ def render(
     count: Annotated[
         int, typer.Option(metavar="NUMBER", help="Clips of each prompt, with seeds that count up.")
     ] = 1,
+    rank: Annotated[
+        bool,
+        typer.Option("--rank", help="Listen to the clips and list them, those nearest to their words first."),
+    ] = False,
+    retries: Annotated[
+        int,
+        typer.Option(
+            "--retry",
+            metavar="NUMBER",
+            min=0,
+            max=8,
+            help="Other seeds to try where a clip comes out silent or broken.",
+        ),
+    ] = 0,
     format_name: Annotated[
         str | None,
         typer.Option(
@@ -139,6 +155,8 @@ def render(
     """
     with Output(as_json) as output:
         _one_way_in(prompts, origin, batch, count, source)
+        if rank and batch is not None:
+            raise BadRequest("--rank lists the clips of prompts: leave it out with --batch.")
         values = options.read(given)
         model = str(values.pop("model", ""))
         from foleyd.talk import Talk
@@ -155,9 +173,36 @@ def render(
             else:
                 wanted = _wanted(prompts, origin, _started(session, source, values), count)
                 requests = [_prepared(session, one, model, origin) for one in wanted]
+                import msgspec
+
                 from foleyd.orders import fill_all
 
-                fill_all(session, talk, _orders(requests, out, format_name, picture, origin), output)
+                orders = [
+                    msgspec.structs.replace(one, retries=retries)
+                    for one in _orders(requests, out, format_name, picture, origin)
+                ]
+                made = fill_all(session, talk, orders, output, quiet=rank)
+                if rank:
+                    _ranked(made, talk, output)
+
+
+def _ranked(made: list[Clip], talk: Talk, output: Output) -> None:
+    """Tell the clips, those nearest to their words first, and how near each is."""
+    from foleyd.daemon.ears import Ears
+
+    with Ears() as ears:
+        words = list(dict.fromkeys(clip.prompt for clip in made))
+        heard = ears.of(words, [Path(clip.path) for clip in made])
+    said = dict(zip(words, heard.texts, strict=True))
+    near = {
+        clip.path: -1.0 if one is None else round(float(one @ said[clip.prompt]), 4)
+        for clip, one in zip(made, heard.files, strict=True)
+    }
+    made.sort(key=lambda clip: -near[clip.path])
+    output.body["similarity"] = [near[clip.path] for clip in made]
+    for clip in made:
+        talk.say(f"{near[clip.path]:5.2f}  seed {clip.seed}")
+        output.line(clip.path)
 
 
 class _How(NamedTuple):
@@ -287,5 +332,5 @@ def _orders(
             return held(path, made, kind.subtype) is not None
 
         path = free_path(folder, made, kind.suffix, taken, same)
-        orders.append(Order(request=request, path=path, subtype=kind.subtype, picture=picture))
+        orders.append(Order(request=request, path=path, subtype=kind.subtype, picture=picture, named=True))
     return orders

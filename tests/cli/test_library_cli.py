@@ -24,8 +24,8 @@ from serving import Served
 
 Run = Callable[..., Any]
 COMMANDS = [
-    "list", "search", "show", "tag", "untag", "rate", "favourite", "unfavourite", "rename", "delete", "hold",
-    "release", "holds", "sets", "import", "export", "rebuild", "prune", "usage",
+    "list", "search", "similar", "show", "tag", "untag", "rate", "favourite", "unfavourite", "rename",
+    "delete", "hold", "release", "holds", "sets", "import", "export", "rebuild", "prune", "usage",
 ]  # fmt: skip
 
 

@@ -41,7 +41,7 @@ class Counting:
 
 @pytest.fixture(scope="module")
 def ears():
-    with Ears("/work/scratch/hears") as found:
+    with Ears() as found:
         yield found
 
 

@@ -146,6 +146,8 @@ class AsyncClient:
         early: bool = False,
         deliver: m.Deliver = "clip",
         runtime: str = "",
+        rank: bool = False,
+        retries: int = 0,
         source: Given | Mapping[str, Given] = "",
         **recipe: Any,
     ) -> Handle:
@@ -169,6 +171,8 @@ class AsyncClient:
             early=early,
             deliver=deliver,
             runtime=runtime,
+            rank=rank,
+            retries=retries,
             sources=material.clips,
             buffers=material.infos,
             client=self.name,

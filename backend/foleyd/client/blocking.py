@@ -183,6 +183,8 @@ class Client:
         early: bool = False,
         deliver: m.Deliver = "clip",
         runtime: str = "",
+        rank: bool = False,
+        retries: int = 0,
         source: Given | Mapping[str, Given] = "",
         **recipe: Any,
     ) -> BlockingHandle:
@@ -197,6 +199,8 @@ class Client:
             early=early,
             deliver=deliver,
             runtime=runtime,
+            rank=rank,
+            retries=retries,
             source=source,
             **recipe,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from foleyd.errors import Cancelled, FoleydError, from_code
+from foleyd.errors import Cancelled, FoleydError, from_code, render_failed
 from foleyd.messages import BufferInfo, ClipInfo, ClipReply, RenderChunk, RenderResult, State, TakeInfo
 from foleyd.wire import envelope
 
@@ -61,6 +61,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     takes: tuple[TakeInfo, ...] = ()
     audio: tuple[Audio, ...] = ()
     set_id: str = ""
+    similarity: tuple[float, ...] = ()
     kept: tuple[bool, ...] = ()
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
@@ -70,7 +71,8 @@ def of_job(told: RenderResult, buffers: Sequence[bytes], infos: Sequence[BufferI
     """The result of a job. Raises the error that it failed with, Cancelled for one that was given up, and a
     FoleydError for samples that are not what was said of them."""
     if told.state == "failed":
-        raise from_code(told.code, told.message or "The job failed: see the daemon's log.")
+        said = told.message or "The job failed: see the daemon's log."
+        raise render_failed(said, told.reason) if told.reason else from_code(told.code, said)
     if told.state in _ENDED:
         raise Cancelled(told.message or _ENDED[told.state])
     return Result(
@@ -80,6 +82,7 @@ def of_job(told: RenderResult, buffers: Sequence[bytes], infos: Sequence[BufferI
         takes=told.takes,
         audio=_audio(told.buffers if infos is None else infos, buffers),
         set_id=told.set_id,
+        similarity=told.similarity,
         kept=told.kept,
         seconds=told.seconds,
         notes=told.notes,

@@ -11,8 +11,8 @@ from foleyd.daemon.decoder import decoded
 from foleyd.daemon.ears import Ears
 from foleyd.daemon.imports import Recording
 from foleyd.daemon.library import Library
-from foleyd.daemon.similar import similar
-from foleyd.messages import LibraryReply, LibraryRequest
+from foleyd.daemon.similar import nearness, similar
+from foleyd.messages import ClipInfo, LibraryReply, LibraryRequest
 
 
 class BySound:
@@ -37,6 +37,10 @@ class BySound:
         return await asyncio.to_thread(
             lambda: similar(call, self._library, self._own_ears(), decode, asked, buffers)
         )
+
+    async def rank(self, clips: Sequence[ClipInfo]) -> list[float]:
+        """How near each clip is to its own words, -1 to 1; -1 for one in which nothing is heard."""
+        return await asyncio.to_thread(lambda: nearness(self._library.root, self._own_ears(), clips))
 
     async def close(self) -> None:
         """Let the ears go."""

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from foleyd import recipe
+from foleyd.another import another, note, worth
 from foleyd.daemon import frames
 from foleyd.daemon.estimate import CostModel
 from foleyd.daemon.job import Sound, keep
@@ -38,12 +40,15 @@ Heard = Callable[[Job, int, frames.Piece], None]
 
 class Order(msgspec.Struct, frozen=True):
     """What a render is for: a prepared request, the runtime it insists on ("" for any), what is to be
-    delivered, whether it is a draft of another one, and who hears parts of it before it is whole."""
+    delivered, whether it is a draft of another one, whether its job's sounds are ranked, how many
+    other seeds are tried for one that is none, and who hears parts of it before it is whole."""
 
     request: Request
     runtime: str = ""
     deliver: Deliver = "clip"
     draft: bool = False
+    rank: bool = False
+    retries: int = 0
     heard: Heard | None = None
 
 
@@ -115,11 +120,11 @@ class Dispatcher:
 
     async def _work(self, render: Render) -> None:
         order: Order = render.payload
-        sound = await self.call(self._kept, order)
+        sound, why = await self.call(self._kept, order), ""
         if sound is None:
             await self.call(self._library.takes.check_room, order.request.recipe)
             try:
-                sound = await self._render(render, order)
+                sound, why = await self._tried(render, order)
             except Cancelled:
                 # whoever wanted it stopped may have gone, or somebody else want it now: the queue knows
                 self._queue.stopped(render)
@@ -127,10 +132,23 @@ class Dispatcher:
         self._metrics.renders.labels("kept" if sound.kept else "rendered").inc()
         made: dict[Recipe, Made] = {}
         # who shares the take may want it finished otherwise, and may come while the first is being finished
-        while waiting := [recipe for recipe in _recipes(render) if recipe not in made]:
+        while waiting := [one for one in _recipes(render) if one not in made]:
             for wanted in waiting:
-                made[wanted] = await self._finish(sound, wanted)
+                made[wanted] = await self._finish(sound, wanted, why)
         self._queue.finished(render, made)
+
+    async def _tried(self, render: Render, order: Order) -> tuple[Sound, str]:
+        """The sound, with another seed where the first give none and the order allows it; and why."""
+        why, left = "", order.retries
+        while True:
+            try:
+                return await self._render(render, order), why
+            except RenderFailed as error:
+                if not (left and worth(error)):
+                    raise
+                why, left = str(error), left - 1
+            request = msgspec.structs.replace(order.request, recipe=another(order.request.recipe))
+            order = msgspec.structs.replace(order, request=request)
 
     async def _render(self, render: Render, order: Order) -> Sound:
         request = order.request
@@ -178,10 +196,13 @@ class Dispatcher:
         take = self._library.takes.find(order.request.recipe, runtime=order.runtime or None)
         return None if take is None else Sound(order.request, take, kept=True, seconds=0.0)
 
-    async def _finish(self, sound: Sound, wanted: Recipe) -> Made:
+    async def _finish(self, sound: Sound, wanted: Recipe, why: str = "") -> Made:
+        """The clip that a requester wants; where the sound has another seed, `why`."""
+        said = note(wanted, sound.request.recipe, why)
+        wanted = recipe.change(wanted, seed=sound.request.recipe.seed)
         request = msgspec.structs.replace(sound.request, recipe=wanted)
         added = await self.call(self._library.add, msgspec.structs.replace(sound, request=request))
-        return Made(added.clip, sound.take.identity, sound.kept, added.notes)
+        return Made(added.clip, sound.take.identity, sound.kept, (*filter(None, [said]), *added.notes))
 
     def close(self) -> None:
         """Wait for the library's thread."""

@@ -42,7 +42,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def serve(folder: Path) -> None:
-    """Answer questions until standard input closes. The towers are loaded for the first."""
+    """Answer questions until standard input closes; never returns. The towers are loaded for the first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(NICE)
@@ -59,6 +59,9 @@ def serve(folder: Path) -> None:
         except FoleydError as error:
             answer = Answer(refused=str(error))
         _send(answers, answer)
+    answers.close()
+    # nothing is left to be written, and taking the libraries down takes a second
+    os._exit(0)
 
 
 def _send(pipe: BinaryIO, answer: Answer) -> None:

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from foleyd import recipe
+from foleyd.another import another, worth
 from foleyd.daemon import frames
 from foleyd.daemon.models import Models, Request
 from foleyd.daemon.sources import Sources
@@ -109,8 +110,9 @@ class Session:
         """As :meth:`foleyd.daemon.models.Models.prepare`."""
         return self._models.prepare(wanted, model)
 
-    def sound(self, request: Request, *, check_silence: bool = True) -> Sound:
-        """The take of a request: a kept one where there is one, else rendered (batch of one) and kept.
+    def sound(self, request: Request, *, check_silence: bool = True, retries: int = 0) -> Sound:
+        """The take of a request: a kept one where there is one, else rendered (batch of one) and kept. Where
+        it is none, so many other seeds are tried; the sound's request has the one that was taken.
 
         Raises RenderFailed, WorkerDied, Cancelled, DiskFull, and what loading the model raises.
         """
@@ -121,7 +123,16 @@ class Session:
                 return Sound(request, take, kept=True, seconds=0.0)
             self._takes.check_room(request.recipe)
         began = time.monotonic()
-        return Sound(request, self._render(request, check_silence), False, time.monotonic() - began)
+        while True:
+            try:
+                take = self._render(request, check_silence)
+            except RenderFailed as error:
+                if not (retries and worth(error)):
+                    raise
+                retries -= 1
+                request = msgspec.structs.replace(request, recipe=another(request.recipe))
+            else:
+                return Sound(request, take, False, time.monotonic() - began)
 
     def _render(self, request: Request, check_silence: bool) -> Take:
         """A new take, kept."""

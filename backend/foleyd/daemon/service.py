@@ -17,7 +17,7 @@ import msgspec
 
 from foleyd import __version__, commands, recipe
 from foleyd.daemon.by_sound import BySound
-from foleyd.daemon.dispatch import Dispatcher, Finishes, Heard, Made, Order, results
+from foleyd.daemon.dispatch import Dispatcher, Finishes, Heard, Order, results
 from foleyd.daemon.estimate import FEWEST_STEPS, Work
 from foleyd.daemon.events import Events
 from foleyd.daemon.intake import Intake
@@ -26,6 +26,7 @@ from foleyd.daemon.leases import Leases
 from foleyd.daemon.library import Library
 from foleyd.daemon.metrics import Metrics
 from foleyd.daemon.models import Models, Request
+from foleyd.daemon.outcome import Outcomes
 from foleyd.daemon.queue import Queue
 from foleyd.daemon.report import Usage
 from foleyd.daemon.show_log import ShowLog
@@ -95,6 +96,7 @@ class Service:
         self._usage = usage
         self._intake = Intake(library, dispatcher.call, source_folder)
         self._by_sound = BySound(library, dispatcher.call)
+        self.outcomes = Outcomes(library, dispatcher.call, self._by_sound)
 
     def arrived(self, command: str, client: str, via: str, lease_s: float | None = None) -> None:
         """Count a request, and renew the lease of whoever sent it, as long as before unless `lease_s` is
@@ -242,7 +244,10 @@ class Service:
         requests = [
             msgspec.structs.replace(prepared, recipe=one) for one in series(prepared.recipe, request.count)
         ]
-        orders = [Order(one, request.runtime, request.deliver) for one in requests]
+        orders = [
+            Order(one, request.runtime, request.deliver, rank=request.rank, retries=request.retries)
+            for one in requests
+        ]
         first_heard = [msgspec.structs.replace(one, heard=heard) for one in orders]
         if request.draft is None:
             return first_heard
@@ -357,28 +362,8 @@ class Service:
 
     async def result(self, job: Job) -> RenderResult:
         """How a job ended, or how far it is; a Set is made of its clips on the way."""
-        made = results(job)
-        return RenderResult(
-            job_id=job.id,
-            state=job.state,
-            clips=tuple(one.clip for one in made),
-            takes=tuple(one.take for one in made),
-            set_id=await self._set(job, made),
-            kept=tuple(one.kept for one in made),
-            seconds=round((job.ended or job.admitted) - job.admitted, 3),
-            code=job.code,
-            message=job.message,
-            notes=tuple(dict.fromkeys(note for one in made for note in one.notes)),
-        )
-
-    async def _set(self, job: Job, made: Sequence[Made]) -> str:
-        orders: list[Order] = [one.payload for one in job.wanted if not one.payload.draft]
-        if len(orders) < 2 or not made or job.active:
-            return ""
-        clips = [one.clip.clip_id for one in made]
-        # the id follows from the clips, so asking twice makes one Set
-        info = await self.dispatcher.call(self.library.add_set, orders[0].request.recipe.prompt, clips)
-        return info.set_id
+        told, _ = await self.outcomes.of(job)
+        return told
 
 
 def _fewer(order: Order) -> list[int]:

@@ -62,6 +62,20 @@ def similar(
     )
 
 
+def nearness(root: Path, ears: Ears, clips: Sequence[ClipInfo]) -> list[float]:
+    """How near each clip of the library in `root` is to its own words, -1 to 1; -1 for one in which nothing
+    is heard. Blocks while it listens."""
+    hearings = Hearings(root)
+    _listen(hearings, ears, clips)
+    words = list(dict.fromkeys(clip.prompt for clip in clips))
+    said = dict(zip(words, ears.of(words).texts, strict=True))
+    heard = [hearings.vector(ears.name, clip.clip_id) for clip in clips]
+    return [
+        -1.0 if one is None else round(float(one @ said[clip.prompt]), 4)
+        for clip, one in zip(clips, heard, strict=True)
+    ]
+
+
 def _pool(library: Library, asked: LibraryRequest) -> tuple[list[ClipInfo], int]:
     """The clips that are compared: those that the request's other fields let through."""
     return library.search(

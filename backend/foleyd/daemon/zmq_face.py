@@ -15,7 +15,7 @@ from foleyd import recipe
 from foleyd.anew import OWN_SAMPLES
 from foleyd.commands import Command
 from foleyd.daemon import frames
-from foleyd.daemon.dispatch import Made, Order, results
+from foleyd.daemon.dispatch import Made, Order
 from foleyd.daemon.errands import Errands
 from foleyd.daemon.jobs import Job
 from foleyd.daemon.report import Report
@@ -120,11 +120,11 @@ class ZmqFace:
             self._endpoint.tell(peer, RESULT, result, buffers=buffers)
 
     async def _result(self, job: Job, deliver: Deliver) -> tuple[RenderResult, list[bytes]]:
-        result = await self._service.result(job)
+        result, made = await self._service.outcomes.of(job)
         if deliver == "none" or job.active:
             return result, []
         read = self._samples_of if deliver == "clip" else self._take_of
-        parts = [await self._service.dispatcher.call(read, made) for made in results(job)]
+        parts = [await self._service.dispatcher.call(read, one) for one in made]
         return msgspec.structs.replace(result, buffers=tuple(info for info, _ in parts)), [
             data for _, data in parts
         ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 
 from foleyd.audio import band
+from foleyd.errors import BadRequest
 
 RATE = 48_000
 CUT = 2000.0
@@ -71,15 +72,41 @@ def test_silence_below_gets_no_highs() -> None:
 
 @pytest.mark.parametrize("rate", [11_025, 48_000, 192_000])
 @pytest.mark.parametrize("hertz", [1000, 3000])
-def test_where_a_recording_ends_is_found(rate: int, hertz: float) -> None:
+@pytest.mark.parametrize("order", [4, 16])
+def test_a_recording_ends_where_its_last_fall_begins(rate: int, hertz: float, order: int) -> None:
     drawn = np.random.default_rng(1).standard_normal((1, rate)) * 0.1
-    dull = sosfiltfilt(butter(16, hertz, fs=rate, output="sos"), drawn, axis=1).astype(np.float32)
-    assert hertz < band.edge(dull, rate) < 1.5 * hertz
+    dull = sosfiltfilt(butter(order, hertz, fs=rate, output="sos"), drawn, axis=1).astype(np.float32)
+    assert 0.65 * hertz < band.edge(dull, rate) < 1.03 * hertz
     assert band.edge(drawn.astype(np.float32), rate) == rate / 2
+    tones = sum(np.sin(2 * np.pi * one * np.arange(rate) / rate) for one in (400, 630, hertz))
+    assert hertz < band.edge(np.array([tones], np.float32), rate) < 1.2 * hertz
+    assert band.edge(np.zeros((1, rate), np.float32), rate) == 0
+
+
+@pytest.mark.parametrize("order", [4, 16])
+@pytest.mark.parametrize("hertz", [1000, 2400, 3000])
+def test_a_measured_cutoff_leaves_no_hole(hertz: float, order: int) -> None:
+    whole = below(noise(3), 7500)
+    dull = sosfiltfilt(butter(order, hertz, fs=RATE, output="sos"), whole, axis=1).astype(np.float32)
+    cut = band.cutoff(None, dull, RATE)
+    made, _ = band.topped(dull, RATE, soxr.resample(whole[0], RATE, 16_000), 16_000, cut)
+    edges = [cut * 2 ** (step / 6) for step in range(-6, 7)]
+    off = levels(made, edges) - levels(whole, edges)
+    assert np.abs(off).max() < 6
+    assert levels(dull, edges)[-1] < levels(whole, edges)[-1] - 20
 
 
 def test_a_cutoff_lies_where_a_model_can_add() -> None:
-    assert band.cutoff(None, noise(), RATE) == band.HIGHEST
-    assert band.cutoff(None, np.zeros((1, RATE), np.float32), RATE) == band.HIGHEST
     assert band.cutoff(3000, noise(), RATE) == 3000
     assert band.cutoff(None, below(noise(), 100), RATE) == band.LOWEST
+    assert band.cutoff(None, np.zeros((1, RATE), np.float32), RATE) == band.LOWEST
+    # what a rate does not hold can be neither kept nor joined to
+    slow = soxr.resample(noise()[0], RATE, 8000)[None].astype(np.float32)
+    for asked in (None, 7000):
+        assert band.cutoff(asked, slow, 8000) * band.CROSSOVER <= 4000
+
+
+def test_a_source_with_all_its_highs_is_refused() -> None:
+    with pytest.raises(BadRequest, match=r"up to 24.0 kHz.* give a cutoff"):
+        band.cutoff(None, noise(), RATE)
+    assert band.cutoff(7000, noise(), RATE) == 7000

@@ -20,6 +20,7 @@ from foleyd.diffusion import noise
 from foleyd.engines import base, mel
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import SourceSound
+from foleyd.errors import BadRequest
 from foleyd.recipe import Recipe
 
 HASH = "a" * 64
@@ -110,13 +111,22 @@ def test_it_is_the_paper_s_equations(engine: AudioLDM, folder: Path) -> None:
 
 def test_recipes_of_one_batch_may_have_other_cutoffs(engine: AudioLDM) -> None:
     ended: list[torch.Tensor] = []
+    hiss = source()
+    hiss = SourceSound(
+        sosfiltfilt(butter(16, 4000, fs=16_000, output="sos"), hiss.samples).astype(np.float32), 16_000
+    )
     recipes = [wanted(engine), wanted(engine, cutoff=4000), wanted(engine, cutoff=None)]
-    engine.render(recipes, sources={HASH: source()}, hooks=[lambda moment: ended.append(moment.latents)])
+    engine.render(recipes, sources={HASH: hiss}, hooks=[lambda moment: ended.append(moment.latents)])
     low, high, found = ended[-1]
     assert torch.equal(low[..., :8], high[..., :8])
     assert not torch.allclose(low[..., 8:11], high[..., 8:11], atol=0.01)
-    # white noise ends nowhere: all but the highest bins are its own
-    assert torch.equal(high[..., :11], found[..., :11])
+    assert torch.equal(low[..., :8], found[..., :8])
+    assert not torch.allclose(low[..., 8], found[..., 8], atol=0.01)
+
+
+def test_a_source_with_all_its_highs_is_refused(engine: AudioLDM) -> None:
+    with pytest.raises(BadRequest, match="nothing to add"):
+        engine.render([wanted(engine, cutoff=None)], sources={HASH: source()})
 
 
 def test_a_dull_rain_is_bright_again_and_its_own_below() -> None:

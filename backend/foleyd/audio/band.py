@@ -9,6 +9,8 @@ import soxr
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve, firwin, kaiser_atten, kaiser_beta
 
+from foleyd.errors import BadRequest
+
 LOWEST, HIGHEST = 500.0, 7_200.0
 """Hz: where a cutoff may lie, for a model that reaches 8 kHz."""
 CROSSOVER = 1.12
@@ -17,16 +19,21 @@ STOPBAND_DB = 80.0
 """How far below the recording the model's sound is beneath the cutoff, and the recording above the
 crossover."""
 _ENDS_DB = -50.0
-"""A recording ends where its spectrum has fallen so far below its strongest part."""
+"""What lies so far below the strongest part of a spectrum does not count."""
+_FALL_DB = 4.0
+"""A filter's edge falls by more than this in a sixth of an octave; sounds themselves hardly do."""
+_HELD = 0.9
+"""The share of half its rate up to which a recording is whole: above it are its converter's filters."""
 _WINDOW_S = 0.085
 _SILENT = 1e-9
 
 
 def edge(samples: NDArray[np.float32], rate: int) -> float:
-    """Where the spectrum of `samples` `[channels, n]` at `rate` Hz ends, in Hz.
+    """Where the spectrum of `samples` `[channels, n]` at `rate` Hz ends, in Hz; 0 for silence.
 
-    Above it nothing is left, a sixth of an octave at a time, but what is far below the strongest sixth. At
-    most half the rate.
+    That is where its last fall begins, a sixth of an octave at a time: a cutoff further up would leave a hole
+    between what the filter that dulled it let through and what is made anew. At most half the rate, where it
+    does not fall. A lone tone counts as sound up to its sixth; one beside another as loud may be cut.
     """
     power, hertz = _spectrum(samples.mean(axis=0, dtype=np.float64), rate)
     # the first of them is everything below
@@ -37,15 +44,31 @@ def edge(samples: NDArray[np.float32], rate: int) -> float:
         [power[(hertz >= low) & (hertz < top)].mean() for low, top in zip(floors, tops, strict=True)]
     )
     if sixths.max(initial=0.0) < _SILENT:
+        return 0.0
+    decibels = 10 * np.log10(sixths + _SILENT)
+    last = int(np.flatnonzero(decibels > decibels.max() + _ENDS_DB)[-1])
+    while last > 0 and decibels[last] < decibels[last - 1] - _FALL_DB:
+        last -= 1
+    if last == len(tops) - 1:
         return rate / 2
-    last = np.flatnonzero(sixths > sixths.max() * 10 ** (_ENDS_DB / 10))[-1]
-    return rate / 2 if last == len(sixths) - 1 else float(tops[last])
+    # the fall may begin inside the last sixth, unless that stands out as a tone does
+    alone = last == 0 or decibels[last] > decibels[last - 1] + _FALL_DB
+    return float(tops[last] if alone else floors[last])
 
 
 def cutoff(asked: float | None, samples: NDArray[np.float32], rate: int) -> float:
-    """The cutoff in Hz that was asked for, else where the recording ends, inside what a model can add to."""
+    """The cutoff in Hz that was asked for, else where the recording ends, inside what a model can add to and
+    below what `rate` holds.
+
+    Raises BadRequest where nothing was asked for and the recording goes on to where a model ends.
+    """
     found = edge(samples, rate) if asked is None else asked
-    return min(max(found, LOWEST), HIGHEST)
+    if asked is None and found > HIGHEST:
+        raise BadRequest(
+            f"the source sounds up to {found / 1000:.1f} kHz, where models end: there is nothing to add, so "
+            "leave it as it is, or give a cutoff to have everything above that made anew."
+        )
+    return min(max(found, LOWEST), HIGHEST, _HELD * rate / 2 / CROSSOVER)
 
 
 def topped(

@@ -110,10 +110,18 @@ def test_a_click_on_rain_has_the_click_first_and_the_rain_after() -> None:
     one = reference.resolved(
         starter.capabilities, **usual, **fields, operation="layers", attack_until=0.06, tail_from=0.6
     )
-    [take] = starter.render([one])
+    [take], [again] = starter.render([one]), starter.render([one])
     rain = change(one, operation="text", prompt=fields["tail"], **dict.fromkeys(layers.BOUND_FIELDS))
     [alone_] = starter.render([rain])
     starter.unload()
+    assert np.array_equal(take.samples, again.samples)
+    hat, kick, ringing = take.parts
+    assert [part.prompt for part, _ in take.parts] == [fields["attack"], fields["prompt"], fields["tail"]]
+    assert (ringing[0], ringing[1].take_id) == (rain, alone_.take_id)
+    places = (slice(0, 480), slice(2000, 6000), slice(12_800, 20_480))
+    for place, (_, part) in zip(places, (hat, kick, ringing), strict=True):
+        mine, others = take.samples[place], take.samples[place] - part.samples[place]
+        assert float(np.sum(others**2)) < 0.01 * float(np.sum(mine**2))
     assert np.array_equal(take.samples[12_800:], alone_.samples[12_800:])
     power = [float(np.mean(take.samples[begin:end] ** 2)) for begin, end in ((0, 9000), (12_800, 20_480))]
     assert min(power) > 1e-5

@@ -65,7 +65,7 @@ def test_the_tour_goes_as_it_stands(tmp_path: Path, program: Callable[[str, str]
     assert np.array_equal(knock[outside], broken[outside])
     listed = said.read_text().splitlines()
     [table] = [place for place, line in enumerate(listed) if line.startswith("clip ")]
-    names = " ".join(listed[table + 1 : table + 5])
+    names = " ".join(listed[table + 1 : table + 8])
     assert names.count("gusty wind") == 2
     assert "a kick" in names
     nearest = listed[-5].split()

@@ -19,7 +19,7 @@ from foleyd import recipe
 from foleyd.another import another, note, worth
 from foleyd.daemon import frames
 from foleyd.daemon.estimate import CostModel
-from foleyd.daemon.job import Sound, keep
+from foleyd.daemon.job import Sound, keep, parts
 from foleyd.daemon.jobs import Job, Render
 from foleyd.daemon.library import Library
 from foleyd.daemon.metrics import Metrics
@@ -181,6 +181,8 @@ class Dispatcher:
         took = self._supervisor.took_s
         self._metrics.rendering.observe(took)
         self._cost.observe(render.work, took)
+        for part in await self.call(parts, self._library.takes, request, audio):
+            await self.call(self._library.add, part)
         take = await self.call(keep, self._library.takes, request.recipe, audio)
         return Sound(request, take, kept=False, seconds=took)
 

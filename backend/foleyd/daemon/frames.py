@@ -103,7 +103,8 @@ class Piece(msgspec.Struct, frozen=True, tag="piece", kw_only=True):
 
 
 class Audio(msgspec.Struct, frozen=True, tag="audio", kw_only=True):
-    """One take: `samples` is mono little-endian float32; the rest is its identity as the engine states it."""
+    """One take: `samples` is mono little-endian float32; the rest is its identity as the engine states it.
+    `parts`: the takes that it was mixed from, each behind the canonical JSON of its recipe."""
 
     job: int
     index: int
@@ -115,6 +116,7 @@ class Audio(msgspec.Struct, frozen=True, tag="audio", kw_only=True):
     runtime: str
     precision: str
     threads: int
+    parts: tuple[tuple[str, Audio], ...] = ()
 
 
 class Done(msgspec.Struct, frozen=True, tag="done", kw_only=True):

@@ -147,6 +147,7 @@ class Session:
                 audio = reply
         if audio is None:
             raise RenderFailed("The worker finished without a sound: try again.", "error")
+        parts(self._takes, request, audio)
         return keep(self._takes, request.recipe, audio)
 
     def _load(self, request: Request) -> None:
@@ -185,6 +186,17 @@ class Session:
         """Let the worker and the model go."""
         self._worker.close()
         self._loaded = None
+
+
+def parts(takes: Takes | None, request: Request, audio: frames.Audio) -> list[Sound]:
+    """The sounds that what a worker sent was mixed from, kept as :func:`keep` does: each is its own recipe's,
+    and serves whoever asks for that. None for a sound that is no mixture."""
+    found = []
+    for text, part in audio.parts:
+        made = recipe.from_json(text)
+        own = msgspec.structs.replace(request, recipe=made)
+        found.append(Sound(own, keep(takes, made, part), kept=False, seconds=0.0))
+    return found
 
 
 def keep(takes: Takes | None, made: Recipe, audio: frames.Audio) -> Take:

@@ -38,6 +38,8 @@ def check(folder: Path, needed: int) -> None:
 
 
 def needed(made: Recipe) -> int:
-    """Bytes that the take and the clip of a recipe have on the disk, at most."""
+    """Bytes that the take and the clip of a recipe have on the disk, at most; those of its layers too."""
     seconds = float(length(made) or _LONGEST_SECONDS)
-    return round(seconds * (_TAKE_BYTES_A_SECOND + _CLIP_BYTES_A_FRAME * made.rate)) + 2 * _HEADERS
+    one = round(seconds * (_TAKE_BYTES_A_SECOND + _CLIP_BYTES_A_FRAME * made.rate)) + 2 * _HEADERS
+    layers = 0 if made.operation != "layers" else 1 + (made.attack is not None) + (made.tail is not None)
+    return one * (1 + layers)

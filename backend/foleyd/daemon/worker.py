@@ -24,7 +24,7 @@ from foleyd.daemon import frames
 from foleyd.errors import BadRequest, Cancelled, FoleydError, RenderFailed
 
 if TYPE_CHECKING:
-    from foleyd.engines.base import Engine, LoadStep, Piece, SourceSound, Step
+    from foleyd.engines.base import Engine, LoadStep, Piece, SourceSound, Step, Take
 
 Loader = Callable[[frames.Load, "Callable[[LoadStep], None]"], "Engine"]
 """Turns a load request into an engine and tells its progress; tests put engines with faults here."""
@@ -186,20 +186,7 @@ class _Session:
             sources={sha256: _source(sha256, Path(path)) for sha256, path in request.sources.items()},
         )
         for index, take in enumerate(takes):
-            self._send(
-                frames.Audio(
-                    job=request.job,
-                    index=index,
-                    samples=take.samples.astype("<f4", copy=False).tobytes(),
-                    rate=take.rate,
-                    seed=take.seed,
-                    take_id=take.take_id,
-                    bucket=take.bucket,
-                    runtime=take.runtime,
-                    precision=take.precision,
-                    threads=take.threads,
-                )
-            )
+            self._send(_audio(request.job, index, take))
         self._send(frames.Done(job=request.job, seconds=time.monotonic() - began))
 
     def _fail(
@@ -207,6 +194,22 @@ class _Session:
     ) -> None:
         job = request.job if isinstance(request, frames.Render) else None
         self._send(frames.Failed(job=job, code=code, message=message, reason=reason, trace=trace))
+
+
+def _audio(job: int, index: int, take: Take) -> frames.Audio:
+    return frames.Audio(
+        job=job,
+        index=index,
+        samples=take.samples.astype("<f4", copy=False).tobytes(),
+        rate=take.rate,
+        seed=take.seed,
+        take_id=take.take_id,
+        bucket=take.bucket,
+        runtime=take.runtime,
+        precision=take.precision,
+        threads=take.threads,
+        parts=tuple((recipe.to_json(one), _audio(job, index, part)) for one, part in take.parts),
+    )
 
 
 def _source(sha256: str, path: Path) -> SourceSound:

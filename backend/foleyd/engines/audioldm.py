@@ -182,10 +182,11 @@ class AudioLDM:
                 check_silence=check_silence,
                 threads=threads,
             )
-            made.append((layer, take.samples))
-        samples = layers.mixed(made, self.capabilities.rate)
+            made.append((layer, take))
+        samples = layers.mixed([(layer, take.samples) for layer, take in made], self.capabilities.rate)
         heard(Piece(row, 0, len(samples), self.capabilities.rate, samples))
-        return self._take(torch.from_numpy(samples[None]), recipe, recipe.seed or 0)
+        whole = self._take(torch.from_numpy(samples[None]), recipe, recipe.seed or 0)
+        return whole._replace(parts=tuple((layer.recipe, take) for layer, take in made))
 
     def unload(self) -> None:
         """Drop every network and give the memory back; rendering after this raises RuntimeError."""

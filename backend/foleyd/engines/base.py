@@ -60,7 +60,8 @@ class Take(NamedTuple):
 
     `samples`: float32 `[n]`, mono, the whole bucket, so never shorter than the recipe asks for; finite and
     audible. `rate` in Hz. `bucket`, `runtime`, `precision` and `threads` say how it came about; equal ones
-    give equal samples again on one machine in a batch of one.
+    give equal samples again on one machine in a batch of one. `parts`: the takes that it was mixed from, each
+    with the recipe whose take it is.
     """
 
     samples: NDArray[np.float32]
@@ -71,6 +72,7 @@ class Take(NamedTuple):
     runtime: str
     precision: str
     threads: int
+    parts: tuple[tuple[Recipe, Take], ...] = ()
 
 
 class Piece(NamedTuple):

@@ -1,7 +1,7 @@
 """A sound in layers: attack, body and tail, each made from words of its own, mixed by envelopes.
 
-Each part is a sound from words with the recipe's seed; by itself it is the take of that recipe. The envelopes
-keep the power: where one part goes, the next comes.
+Each part is a sound from words with the recipe's seed; by itself it is the take of that recipe, and kept as
+such beside the whole. The envelopes keep the power: where one part goes, the next comes.
 """
 
 from __future__ import annotations

@@ -45,6 +45,18 @@ def test_below_the_cutoff_the_samples_are_the_source_s_own() -> None:
         assert added < own - 60
 
 
+def test_highs_give_way_where_a_loud_source_has_no_room() -> None:
+    whole = below(noise(), 7000)
+    source = below(whole, 2400)
+    source *= 0.97 / np.abs(source).max()
+    made, _ = band.topped(source, RATE, soxr.resample(whole[0], RATE, 16_000), 16_000, CUT)
+    assert np.abs(made).max() < 1  # nothing is cut off
+    added, own = (levels(one, [200, 0.95 * CUT])[0] for one in (made - source, source))
+    assert added < own - 60
+    highs = levels(made, [3000, 6500])[0] - levels(source, [200, 0.95 * CUT])[0]
+    assert highs > levels(whole, [3000, 6500])[0] - levels(whole, [200, 0.95 * CUT])[0] - 6
+
+
 def test_above_it_there_are_highs_and_the_level_has_no_step() -> None:
     whole = below(noise(), 7500)
     # the take has another level, which says nothing

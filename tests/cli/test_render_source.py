@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.signal import butter, sosfiltfilt
 
-from foleyd.audio.export import read_clip, read_recipe
+from foleyd.audio.export import read_clip, read_meta, read_recipe
 from foleyd.client import Client
 from foleyd.daemon import imports
 from foleyd.wire.connection import default_path
@@ -225,6 +226,43 @@ def test_a_range_that_is_none_is_refused(
     ran = run("render", "a bell", "--operation", "inpaint", "--model", model, "--source", door, *flags)
     assert ran.status == 2, ran.err
     assert said in ran.err
+
+
+def test_a_dull_source_gets_highs_and_stays_its_own_below(run: Run, model: str, tmp_path: Path) -> None:
+    street, out = tmp_path / "street.wav", tmp_path / "made.wav"
+    dull = sosfiltfilt(butter(16, 2400, fs=RATE, output="sos"), 0.2 * noise(52_921, 2), axis=0)
+    street.write_bytes(encoded(dull, subtype="PCM_24"))
+    upscale = ("render", "a bell", "--operation", "upscale", "--seed", 1, "--model", model, "--source")
+    ran = run(*upscale, street, "-o", out)
+    assert ran.status == 0, ran.err
+    (own, own_rate), (made, rate) = read_clip(street), read_clip(out)
+    assert (rate, made.shape[0]) == (own_rate, 2)
+    frames = own.shape[1]
+    low, inside = butter(8, 1200, fs=rate, output="sos"), slice(rate // 50, frames - rate // 50)
+    difference, kept = (
+        sosfiltfilt(low, one, axis=1)[:, inside] for one in (made[:, :frames] - own, own)
+    )  # a filter of a cut sound rings at its ends
+    assert np.square(difference).sum() < 1e-6 * np.square(kept).sum()
+    added, before = (
+        np.square(sosfiltfilt(butter(8, 3500, "high", fs=rate, output="sos"), one, axis=1)).sum()
+        for one in (made[:, :frames], own)
+    )
+    assert added > 10 * before
+    again = run("render", "--from", out, "--model", model, "-o", tmp_path / "again.wav")
+    assert again.status == 0, again.err
+    np.testing.assert_array_equal(read_clip(tmp_path / "again.wav")[0], made)
+    other = run(*upscale, street, "--cutoff", 1200, "-o", tmp_path / "other.wav", "--json")
+    assert other.status == 0, other.err
+    first, second = read_meta(out), read_meta(tmp_path / "other.wav")
+    assert first.take_id != second.take_id
+    assert first.clip_id != second.clip_id
+
+    bright = tmp_path / "bright.wav"
+    bright.write_bytes(encoded(0.2 * noise(52_921), subtype="PCM_16"))
+    refused = run(*upscale, bright, "-o", tmp_path / "none.wav")
+    assert refused.status != 0
+    assert "there is nothing to add" in refused.err
+    assert not (tmp_path / "none.wav").exists()
 
 
 def test_a_source_is_extended_and_stays_its_own(run: Run, model: str, door: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import soxr
 from numpy.typing import NDArray
+from scipy.ndimage import minimum_filter1d
 from scipy.signal import fftconvolve, firwin, kaiser_atten, kaiser_beta
 
 from foleyd.errors import BadRequest
@@ -24,6 +25,10 @@ _FALL_DB = 4.0
 """A filter's edge falls by more than this in a sixth of an octave; sounds themselves hardly do."""
 _HELD = 0.9
 """The share of half its rate up to which a recording is whole: above it are its converter's filters."""
+_GIVING_WAY_S = 0.008
+"""Around a peak, highs that have to be quieter are so for this long."""
+_FULL = 0.99
+_TRIES = 12
 _WINDOW_S = 0.085
 _SILENT = 1e-9
 
@@ -79,7 +84,7 @@ def topped(
 
     The crossover is a linear-phase filter and what it leaves, so that below `cut` the samples are the
     source's own to `STOPBAND_DB`. The take is made as loud as the source in the octave below the cutoff,
-    where both have the same sound; it is in the middle of a wide source.
+    where both have the same sound, and no louder than full scale; it is in the middle of a wide source.
     """
     own = source.astype(np.float64)
     if rate < take_rate:
@@ -91,8 +96,32 @@ def topped(
     new = np.pad(new, (0, max(0, frames - len(new))))[:frames]
     new *= _gain(own.mean(axis=0), new, rate, cut)
     high = _high_pass(rate, cut)
-    made = [channel - _through(channel, high) + _through(new, high) for channel in own]
-    return np.clip(np.stack(made), -1, 1).astype(np.float32), rate
+    lows = np.stack([channel - _through(channel, high) for channel in own])
+    made = lows + _fitted(lows, _through(new, high), high, rate)
+    return np.clip(made, -1, 1).astype(np.float32), rate
+
+
+def _fitted(
+    lows: NDArray[np.float64], highs: NDArray[np.float64], high: NDArray[np.float64], rate: int
+) -> NDArray[np.float64]:
+    """`highs` `[n]`, quieter where they would take `lows` `[channels, n]` past full scale: what is cut off
+    there would be heard below the cutoff too."""
+    size = round(_GIVING_WAY_S * rate) | 1
+    window = np.hanning(size + 2)[1:-1]
+    for _ in range(_TRIES):
+        if np.abs(lows + highs).max(initial=0.0) <= 1:
+            return highs
+        least = minimum_filter1d(_room(lows, highs), size, mode="nearest")
+        gain = fftconvolve(np.pad(least, size // 2, mode="edge"), window / window.sum(), mode="valid")
+        highs = _through(highs * gain, high)
+    return highs * _room(lows, highs).min(initial=1.0)
+
+
+def _room(lows: NDArray[np.float64], highs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What of each sample of `highs` there is room for, 0 to 1."""
+    left = (_FULL - np.sign(highs) * lows).min(axis=0)
+    found: NDArray[np.float64] = np.clip(left / np.maximum(np.abs(highs), _SILENT), 0, 1)
+    return found
 
 
 def _high_pass(rate: int, cut: float) -> NDArray[np.float64]:
@@ -106,7 +135,9 @@ def _high_pass(rate: int, cut: float) -> NDArray[np.float64]:
 
 
 def _through(signal: NDArray[np.float64], taps: NDArray[np.float64]) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = fftconvolve(signal, taps, mode="same")[: len(signal)]
+    # mirrored, for a step where the sound is cut would be taken for highs
+    around = np.pad(signal, len(taps) // 2, mode="symmetric")
+    found: NDArray[np.float64] = fftconvolve(around, taps, mode="valid")
     return found
 
 

@@ -83,7 +83,7 @@ def topped(
     which has the same seconds; and the rate of the result: the source's own, unless that is the lower one.
 
     The crossover is a linear-phase filter and what it leaves, so that below `cut` the samples are the
-    source's own to `STOPBAND_DB`. The take is made as loud as the source in the octave below the cutoff,
+    source's own to `STOPBAND_DB`. The take is made as loud as the source just below the cutoff,
     where both have the same sound, and no louder than full scale; it is in the middle of a wide source.
     """
     own = source.astype(np.float64)
@@ -114,7 +114,8 @@ def _fitted(
         least = minimum_filter1d(_room(lows, highs), size, mode="nearest")
         gain = fftconvolve(np.pad(least, size // 2, mode="edge"), window / window.sum(), mode="valid")
         highs = _through(highs * gain, high)
-    return highs * _room(lows, highs).min(initial=1.0)
+    fitted: NDArray[np.float64] = highs * _room(lows, highs).min(initial=1.0)
+    return fitted
 
 
 def _room(lows: NDArray[np.float64], highs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -145,7 +146,7 @@ def _gain(source: NDArray[np.float64], new: NDArray[np.float64], rate: int, cut:
     sizes = []
     for one in (source, new):
         power, hertz = _spectrum(one, rate)
-        sizes.append(float(power[(hertz > cut / 2) & (hertz < 0.95 * cut)].sum()))
+        sizes.append(float(power[(hertz > 0.84 * cut) & (hertz < 0.97 * cut)].sum()))
     own, made = sizes
     return math.sqrt(own / made) if min(sizes) > _SILENT else 0.0
 

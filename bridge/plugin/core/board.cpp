@@ -1,5 +1,6 @@
 #include "board.h"
 
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -17,11 +18,15 @@ constexpr std::size_t magic_size = sizeof magic - 1;
 // The fields of a recipe that sessions keep and requests send, and no others.
 Json sound_recipe(const Json& given) {
     Json kept = Json::object();
-    for (const char* name : {"prompt", "negative", "model"})
+    for (const char* name : {"prompt", "negative", "model", "scheduler", "vocoder", "level", "width"})
         if (const auto text = text_of(given, name); !text.empty()) kept[name] = text;
-    for (const char* name : {"seconds", "guidance"})
+    for (const char* name : {"seconds", "bars", "guidance", "guidance_from", "guidance_to", "guidance_rescale", "fade_in", "fade_out"})
         if (const double value = number_of(given, name, -1); value >= 0) kept[name] = value;
-    for (const char* name : {"seed", "steps"})
+    for (const char* name : {"ceiling", "loudness"})
+        if (const double value = number_of(given, name, 1); value <= 0) kept[name] = value;
+    if (kept.contains("bars")) kept.erase("seconds");
+    if (given.is_object() && given.contains("trim") && given["trim"].is_boolean()) kept["trim"] = given["trim"];
+    for (const char* name : {"seed", "steps", "rate"})
         if (const double value = number_of(given, name, -1); value >= 0 && value <= 2147483647.0)
             kept[name] = static_cast<int>(value);
     return kept;
@@ -30,6 +35,13 @@ Json sound_recipe(const Json& given) {
 int drawn_seed() {
     static std::random_device source;
     return std::uniform_int_distribution<int>(0, 2147483647 - 64)(source);   // candidates count up from it
+}
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+Made made_of(const PadView& pad) {
+    if (!pad.sound) return {};
+    return {pad.sound->id, pad.made, static_cast<double>(pad.sound->frames()) / pad.sound->rate, true};
 }
 
 [[noreturn]] void damaged() { throw std::invalid_argument("The session's foleyd state is damaged."); }
@@ -80,25 +92,117 @@ void Board::request(int pad, int count) {
         ++here.recipes;
     }
     here.progress.under_way = true;
-    link_->render(*this, pad, here.recipe, count);
+    link_->render(*this, pad, {{"recipe", in_tempo(here.recipe, tempo(), here.tempo_words)}}, count);
 }
+
+void Board::rework(int pad, Rework kind) {
+    const std::lock_guard lock(guard_);
+    auto& here = at(pad);
+    here.failure = hindrance(pad, kind);
+    if (!here.failure.empty()) return;
+    here.progress.under_way = true;
+    Json words = here.recipe;
+    if (here.tempo_words) words = in_tempo(std::move(words), tempo(), true);
+    // a loop has its sound's own seed: others would be of other sounds
+    link_->render(*this, pad, reworked(kind, made_of(here), words, drawn_seed()), kind == Rework::loop ? 1 : 4);
+}
+
+std::string Board::hindrance(int pad, Rework kind) const {
+    const auto abilities = link_->abilities();
+    const std::lock_guard lock(guard_);
+    const auto& here = pads_[static_cast<std::size_t>(pad)];
+    return foleyd::hindrance(kind, made_of(here), here.recipe, abilities);
+}
+
+void Board::say_tempo(int pad, bool words) {
+    const std::lock_guard lock(guard_);
+    at(pad).tempo_words = words;
+}
+
+Tempo Board::tempo() const { return {engine.bpm.load(), engine.beats.load(), engine.beat_type.load()}; }
 
 void Board::cancel(int pad) { link_->cancel(*this, pad); }
 
 void Board::pick(int pad, std::size_t candidate) {
     const std::lock_guard lock(guard_);
-    if (candidate < at(pad).candidates.size()) place(pad, at(pad).candidates[candidate].sound);
+    auto& here = at(pad);
+    if (candidate >= here.candidates.size() || here.candidates[candidate].sound == here.sound) return;
+    keep(pad);
+    place(pad, here.candidates[candidate].sound, here.candidates[candidate].made);
 }
 
 void Board::put(int pad, SoundPtr sound) {
     const std::lock_guard lock(guard_);
+    keep(pad);
     at(pad).candidates.clear();
     place(pad, std::move(sound));
 }
 
-void Board::place(int pad, SoundPtr sound) {
+void Board::set(int pad, Field field, float value) {
+    const std::lock_guard lock(guard_);
+    auto& settings = engine.pads[static_cast<std::size_t>(pad)];
+    if (within(field, value) == settings.get(field)) return;
+    keep(pad, field);
+    settings.set(field, value);
+}
+
+PadState Board::state_of(int pad, bool words) const {
+    const auto& here = pads_[static_cast<std::size_t>(pad)];
+    PadState made;
+    made.pad = pad;
+    for (std::size_t k = 0; k < field_count; ++k)
+        made.play[k] = engine.pads[static_cast<std::size_t>(pad)].get(static_cast<Field>(k));
+    made.sound = here.sound;
+    made.made = here.made;
+    made.candidates = here.candidates;
+    if (words) made.recipe = here.recipe;
+    made.locked = here.locked;
+    return made;
+}
+
+void Board::keep(int pad, Field field, bool words) { history_.keep(state_of(pad, words), field, now()); }
+
+void Board::restore(PadState state) {
+    auto& here = at(state.pad);
+    for (std::size_t k = 0; k < field_count; ++k)
+        engine.pads[static_cast<std::size_t>(state.pad)].set(static_cast<Field>(k), state.play[k]);
+    here.candidates = std::move(state.candidates);
+    ++here.version;
+    if (state.recipe) {
+        here.recipe = std::move(*state.recipe);
+        here.locked = state.locked;
+        ++here.recipes;
+    }
+    if (state.sound != here.sound) place(state.pad, std::move(state.sound), std::move(state.made));
+    chosen = state.pad;   // what comes back is seen
+}
+
+void Board::undo() {
+    const std::lock_guard lock(guard_);
+    if (const auto* next = history_.next_undo())
+        restore(*history_.undo(state_of(next->pad, next->recipe.has_value())));
+}
+
+void Board::redo() {
+    const std::lock_guard lock(guard_);
+    if (const auto* next = history_.next_redo())
+        restore(*history_.redo(state_of(next->pad, next->recipe.has_value())));
+}
+
+bool Board::can_undo() const {
+    const std::lock_guard lock(guard_);
+    return history_.next_undo() != nullptr;
+}
+
+bool Board::can_redo() const {
+    const std::lock_guard lock(guard_);
+    return history_.next_redo() != nullptr;
+}
+
+void Board::place(int pad, SoundPtr sound, Json made) {
     auto& here = at(pad);
     here.sound = std::move(sound);
+    here.made = std::move(made);
     here.wanted.clear();
     ++here.version;
     engine.put(pad, here.sound ? fit(here.sound, engine.rate()) : nullptr);
@@ -117,8 +221,10 @@ std::vector<std::uint8_t> Board::save() const {
         }
         if (play.empty() && here.recipe.empty() && !here.sound && here.wanted.empty()) continue;
         Json one = {{"pad", pad}, {"recipe", here.recipe}, {"locked", here.locked}, {"play", play}};
+        if (here.tempo_words) one["tempo_words"] = true;
         if (here.sound) {
             one["clip"] = {{"id", here.sound->id}, {"bytes", 0}};
+            if (!here.made.empty()) one["clip"]["made"] = here.made;
             // what has no id is in no library: it is kept whole
             if (!references || here.sound->id.empty()) {
                 one["clip"]["scale"] = here.sound->scale;
@@ -155,7 +261,8 @@ void Board::load(const std::uint8_t* data, std::size_t size) {
         Json recipe = Json::object(), play;
         SoundPtr sound;
         std::string wanted;   // a clip whose samples the library has
-        bool locked = false;
+        Json made = Json::object();
+        bool locked = false, tempo_words = false;
     };
     std::array<Kept, pad_count> kept;
     for (const auto& one : list_of(whole, "pads")) {
@@ -165,8 +272,10 @@ void Board::load(const std::uint8_t* data, std::size_t size) {
         here.recipe = sound_recipe(one.value("recipe", Json::object()));
         here.play = one.value("play", Json::object());
         here.locked = one.contains("locked") ? one["locked"] == true : here.recipe.contains("seed");
+        here.tempo_words = one.contains("tempo_words") && one["tempo_words"] == true;
         const Json clip = one.value("clip", Json());
         if (!clip.is_object()) continue;
+        here.made = made_recipe(clip.value("made", Json()));
         const double bytes = number_of(clip, "bytes", 0);
         if (!(bytes >= 0 && bytes <= static_cast<double>(left))) damaged();
         const auto count = static_cast<std::size_t>(bytes);
@@ -187,6 +296,7 @@ void Board::load(const std::uint8_t* data, std::size_t size) {
     chosen = whole_in("chosen", 0, pad_count - 1, 0);
     references = whole.contains("references") && whole["references"] == true;
     generate = false;
+    history_.clear();   // it was of another session
     for (int pad = 0; pad < pad_count; ++pad) {
         auto& from = kept[static_cast<std::size_t>(pad)];
         auto& settings = engine.pads[static_cast<std::size_t>(pad)];
@@ -197,10 +307,11 @@ void Board::load(const std::uint8_t* data, std::size_t size) {
         auto& here = at(pad);
         here.recipe = std::move(from.recipe);
         here.locked = from.locked;
+        here.tempo_words = from.tempo_words;
         ++here.recipes;
         here.candidates.clear();
         here.failure.clear();
-        if (from.sound || here.sound) place(pad, std::move(from.sound));
+        if (from.sound || here.sound) place(pad, std::move(from.sound), std::move(from.made));
         here.wanted = from.wanted;
         if (!from.wanted.empty()) link_->fetch(*this, pad, from.wanted);
     }
@@ -214,12 +325,15 @@ void Board::tick() {
 void Board::arrived(int pad, std::vector<SoundPtr> clips, const Json& infos) {
     const std::lock_guard lock(guard_);
     auto& here = at(pad);
+    if (here.wanted.empty()) keep(pad);   // what only comes back to the session is no change
     here.candidates.clear();
     for (std::size_t k = 0; k < clips.size(); ++k) {
-        const double seed = k < infos.size() ? number_of(infos[k], "seed", -1) : -1;
-        here.candidates.push_back({clips[k], seed >= 0 && seed <= 2147483647.0 ? static_cast<int>(seed) : -1});
+        const Json info = k < infos.size() ? infos[k] : Json();
+        const double seed = number_of(info, "seed", -1);
+        const Json made = info.is_object() ? made_recipe(info.value("recipe", Json())) : Json::object();
+        here.candidates.push_back({clips[k], seed >= 0 && seed <= 2147483647.0 ? static_cast<int>(seed) : -1, made});
     }
-    place(pad, clips.front());
+    place(pad, clips.front(), here.candidates.front().made);
 }
 
 void Board::moved(int pad, const Progress& progress) {

@@ -10,25 +10,24 @@
 #include <vector>
 
 #include "engine.h"
+#include "history.h"
 #include "link.h"
+#include "rework.h"
+#include "tempo.h"
 
 namespace foleyd {
-
-// A finished clip among those that a request brought, and the seed that made it.
-struct Candidate {
-    SoundPtr sound;
-    int seed = -1;
-};
 
 // What the editor shows of a pad.
 struct PadView {
     Json recipe;
     SoundPtr sound;
+    Json made = Json::object();   // the recipe that the daemon made the sound by; empty where it is not known
     std::vector<Candidate> candidates;
     Progress progress;
     std::string wanted;    // the id of a clip that the session names and the library has not yet sent
     std::string failure;   // why the last request brought nothing
     bool locked = false;   // requests keep the recipe's seed; else each draws one
+    bool tempo_words = false;   // the prompt that is sent says the host's tempo
     unsigned recipes = 0;  // counts changes of the recipe that did not come from the editor
     unsigned version = 0;  // counts changes of sound and candidates
 };
@@ -50,8 +49,19 @@ public:
     void lock(int pad, bool locked);
     void request(int pad, int count = 1);
     void cancel(int pad);
+    // A sound of the pad's clip, or why there cannot be one: empty where there can.
+    void rework(int pad, Rework kind);
+    std::string hindrance(int pad, Rework kind) const;
+    void say_tempo(int pad, bool words);
+    Tempo tempo() const;
     void pick(int pad, std::size_t candidate);
     void put(int pad, SoundPtr sound);     // null empties the pad
+    // A setting of a pad by hand, which can be taken back, as clips can be.
+    void set(int pad, Field field, float value);
+    void undo();
+    void redo();
+    bool can_undo() const;
+    bool can_redo() const;
     LinkState link_state() const { return link_->state(); }
 
     // The whole state as bytes, and back. `load` throws std::invalid_argument and changes nothing for what is no state.
@@ -65,10 +75,14 @@ public:
 
 private:
     PadView& at(int pad) { return pads_[static_cast<std::size_t>(pad)]; }
-    void place(int pad, SoundPtr sound);
+    void place(int pad, SoundPtr sound, Json made = Json::object());
+    PadState state_of(int pad, bool words = false) const;
+    void keep(int pad, Field field = Field::count, bool words = false);
+    void restore(PadState state);
 
     mutable std::recursive_mutex guard_;
     std::array<PadView, pad_count> pads_;
+    History history_;
     std::shared_ptr<Link> link_;
 };
 

@@ -271,6 +271,9 @@ void Engine::launch(int frame) {
 
 void Engine::process(const Event* events, int total, const Transport& time, float* const* outputs,
                      int frames) noexcept {
+    bpm.store(time.bpm, std::memory_order_relaxed);
+    beats.store(time.beats, std::memory_order_relaxed);
+    beat_type.store(time.beat_type, std::memory_order_relaxed);
     for (int side = 0; side < 2 * output_count; ++side)
         if (outputs[side] != nullptr) std::fill_n(outputs[side], frames, 0.0f);
     if (frames <= 0) return;

@@ -47,6 +47,8 @@ public:
     std::array<std::atomic<float>, pad_count> place{};
     std::array<std::atomic<float>, output_count> peak{};
     std::atomic<std::uint64_t> blocks{0}, dropped{0};
+    std::atomic<double> bpm{120.0};        // the host's, and its time signature
+    std::atomic<int> beats{4}, beat_type{4};
 
     // Not while process() runs. Everything that sounded is silent afterwards.
     void prepare(double rate);

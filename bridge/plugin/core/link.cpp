@@ -115,9 +115,11 @@ void Link::leave(Guest& guest) {
     std::erase_if(queue_, [&](const Order& order) { return order.guest == &guest; });
 }
 
-void Link::render(Guest& guest, int pad, Json recipe, int count) {
-    push({&guest, pad, "render_request", {},
-          {{"recipe", std::move(recipe)}, {"count", count}, {"slot", slot_of(pad)}, {"priority", "normal"}}, draw_id()});
+void Link::render(Guest& guest, int pad, Json content, int count) {
+    content["count"] = count;
+    content["slot"] = slot_of(pad);
+    content["priority"] = "normal";
+    push({&guest, pad, "render_request", {}, std::move(content), draw_id()});
 }
 
 void Link::fetch(Guest& guest, int pad, const std::string& clip_id) {
@@ -129,6 +131,17 @@ void Link::cancel(Guest& guest, int pad) { push({&guest, pad, "cancel", {}, Json
 LinkState Link::state() const {
     const std::lock_guard lock(words_guard_);
     return words_;
+}
+
+Abilities Link::abilities() const {
+    const std::lock_guard lock(words_guard_);
+    return abilities_;
+}
+
+void Link::learn(const Message& message) {
+    const std::lock_guard lock(words_guard_);
+    if (message.type == "info_reply") abilities_.model = text_of(message.content, "model");
+    if (message.type == "models_reply") abilities_.operations = operations_of(message.content);
 }
 
 void Link::say(Light light, std::string sentence) {
@@ -170,6 +183,10 @@ void Link::work(Wire& wire) {
         }
     }
     if (!wire.open) {
+        {
+            const std::lock_guard lock(words_guard_);
+            abilities_ = {};
+        }
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
         return;
     }
@@ -178,6 +195,7 @@ void Link::work(Wire& wire) {
         wire.hello_at = time;
         const std::lock_guard lock(guests_guard_);
         for (const auto& [guest, name] : guests_) wire.put(draw_id(), "info_request", {{"client", name}, {"role", "plugin"}});
+        if (!guests_.empty()) wire.put(draw_id(), "models_request", {{"client", guests_.begin()->second}});
     }
     if (time - wire.heard_at > (wire.greeted ? hello_every + patience : patience)) {
         if (state().sentence != wrong_key) say(Light::red, "The daemon does not answer: start one with 'foleyd serve'.");
@@ -215,11 +233,12 @@ void Link::take_orders(Wire& wire) {
         const auto known = guests_.find(order.guest);
         if (known == guests_.end()) continue;
         order.client = known->second;
-        drop(order.guest, order.pad);
+        const bool was_under_way = drop(order.guest, order.pad);
         if (order.type == "cancel") {
             if (wire.greeted)
                 wire.put(draw_id(), "cancel_request", {{"slot", slot_of(order.pad)}, {"client", order.client}});
             order.guest->moved(order.pad, {});
+            if (was_under_way) order.guest->failed(order.pad, "Cancelled: what was on the pad is still there.");
             continue;
         }
         order.content["client"] = order.client;
@@ -249,6 +268,7 @@ void Link::send(Wire& wire, Order& order) {
 
 void Link::hear(Wire& wire, const Message& message) {
     wire.heard_at = now();
+    if (text_of(message.content, "status") == "ok") learn(message);
     if (message.type == "info_reply" && text_of(message.content, "status") == "ok" && !wire.greeted) {
         wire.greeted = true;
         wire.wait = 0.25;
@@ -285,7 +305,11 @@ void Link::finish(Wire&, std::size_t index, const Json& content, const std::vect
     under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(index));
     order.guest->moved(order.pad, {});
     const auto state = text_of(content, "state");
-    if (state == "cancelled" || state == "superseded") return;
+    if (state == "superseded") return;
+    if (state == "cancelled") {   // the plugin's own cancel had forgotten the order before
+        order.guest->failed(order.pad, "Somebody cancelled it at the daemon: ask again if it is still wanted.");
+        return;
+    }
     if (state != "done") {
         order.guest->failed(order.pad, text_of(content, "message", "The sound could not be made, and the daemon did not say why."));
         return;
@@ -307,8 +331,8 @@ void Link::hear_event(const Json& event) {
                                            number_of(event, "eta_s", -1)});
 }
 
-void Link::drop(Guest* guest, int pad) {
-    std::erase_if(under_way_, [&](const Order& order) { return order.guest == guest && order.pad == pad; });
+bool Link::drop(Guest* guest, int pad) {
+    return std::erase_if(under_way_, [&](const Order& order) { return order.guest == guest && order.pad == pad; }) > 0;
 }
 
 }  // namespace foleyd

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "peer.h"
+#include "rework.h"
 
 namespace foleyd {
 
@@ -54,10 +54,12 @@ public:
     void leave(Guest& guest);   // no call comes to it afterwards
 
     // Any thread but the audio thread. A newer order of a pad takes the older one's place.
-    void render(Guest& guest, int pad, Json recipe, int count);
+    // `content` holds a recipe, and sources where it needs them.
+    void render(Guest& guest, int pad, Json content, int count);
     void fetch(Guest& guest, int pad, const std::string& clip_id);
     void cancel(Guest& guest, int pad);
     LinkState state() const;
+    Abilities abilities() const;   // nothing in it while no daemon answers
 
 private:
     struct Order {
@@ -79,13 +81,15 @@ private:
     void hear(Wire& wire, const Message& message);
     void hear_event(const Json& event);
     void finish(Wire& wire, std::size_t index, const Json& content, const std::vector<std::string>& buffers);
-    void drop(Guest* guest, int pad);
+    bool drop(Guest* guest, int pad);
+    void learn(const Message& message);
     void say(Light light, std::string sentence);
 
     const std::function<std::filesystem::path()> file_;
     std::atomic<bool> ending_{false};
     mutable std::mutex words_guard_;
     LinkState words_;
+    Abilities abilities_;
     std::mutex queue_guard_;
     std::deque<Order> queue_;
     std::recursive_mutex guests_guard_;   // held while guests are called

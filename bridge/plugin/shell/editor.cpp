@@ -81,7 +81,7 @@ void Wave::move(float share) {
     auto& settings = board_.engine.pads[static_cast<std::size_t>(pad_)];
     if (held_ == Field::start) share = std::min(share, settings.get(Field::end) - 0.001f);
     else share = std::max(share, settings.get(Field::start) + 0.001f);
-    settings.set(held_, share);
+    board_.set(pad_, held_, share);
     repaint();
 }
 
@@ -100,7 +100,7 @@ Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(p
     };
     const struct { juce::TextEditor& field; const char* name; const char* hint; } fields[] = {
         {prompt_, "Prompt", "What to hear, in words"}, {negative_, "Not", "What not to hear"},
-        {seconds_, "Seconds", "auto"}, {seed_, "Seed", "drawn"}, {steps_, "Steps", "usual"}, {guidance_, "Guidance", "usual"}};
+        {seconds_, "Seconds", "auto"}, {bars_, "Bars", "-"}, {seed_, "Seed", "drawn"}, {steps_, "Steps", "usual"}, {guidance_, "Guidance", "usual"}};
     for (const auto& [field, name, hint] : fields) {
         add(field, name);
         field.setTextToShowWhenEmpty(hint, juce::Colours::grey);
@@ -110,8 +110,11 @@ Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(p
         auto* label = names_.add(new juce::Label({}, name));
         addAndMakeVisible(label);
     }
-    for (auto* field : {&seconds_, &guidance_}) field->setInputRestrictions(8, "0123456789.");
+    for (auto* field : {&seconds_, &bars_, &guidance_}) field->setInputRestrictions(8, "0123456789.");
     for (auto* field : {&seed_, &steps_}) field->setInputRestrictions(10, "0123456789");
+    seconds_.onTextChange = [this] { bars_.setText({}, false); };   // a sound has one length
+    bars_.onTextChange = [this] { seconds_.setText({}, false); };
+    bars_.setTooltip("Length in bars of the host's tempo and time signature, instead of seconds.");
     prompt_.setInputRestrictions(1000);
     negative_.setInputRestrictions(1000);
     add(dice_, "Draw a seed");
@@ -126,6 +129,23 @@ Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(p
     generate_.onClick = [this] { ask(); };
     add(cancel_, "Cancel");
     cancel_.onClick = [this] { board_.cancel(pad_); };
+    add(tempo_words_, "Prompt uses host BPM");
+    tempo_words_.setTooltip("The prompt that is sent ends in the host's tempo, such as ', 120 bpm'.");
+    tempo_words_.onClick = [this] { board_.say_tempo(pad_, tempo_words_.getToggleState()); };
+    for (std::size_t k = 0; k < rework_count; ++k) {
+        auto* button = reworks_.add(new juce::TextButton(juce::String(std::string(rework_specs[k].title))));
+        add(*button, button->getButtonText());
+        button->onClick = [this, k] {
+            store_recipe();
+            board_.rework(pad_, static_cast<Rework>(k));
+        };
+    }
+    add(undo_, "Undo");
+    undo_.setTooltip("Takes back the last change of a clip or of how a pad plays (Ctrl-Z).");
+    undo_.onClick = [this] { board_.undo(); };
+    add(redo_, "Redo");
+    redo_.setTooltip("Ctrl-Shift-Z.");
+    redo_.onClick = [this] { board_.redo(); };
     for (int k = 0; k < candidate_count; ++k) {
         auto* button = candidates_.add(new juce::TextButton("-"));
         add(*button, "Candidate " + juce::String(k + 1));
@@ -186,8 +206,8 @@ Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(p
     references_.onClick = [this] { board_.references = references_.getToggleState(); };
     setWantsKeyboardFocus(true);
     setResizable(true, true);
-    setResizeLimits(720, 560, 2560, 1920);
-    setSize(900, 740);
+    setResizeLimits(720, 620, 2560, 1920);
+    setSize(900, 820);
     choose(board_.chosen);
     startTimerHz(15);
 }
@@ -201,7 +221,7 @@ void Editor::paint(juce::Graphics& g) { g.fillAll(ground); }
 
 void Editor::resized() {
     auto area = getLocalBounds().reduced(10);
-    const int row = juce::jlimit(26, 60, area.getHeight() / 20), gap = row / 4;
+    const int row = juce::jlimit(26, 60, area.getHeight() / 22), gap = row / 4;
     const auto line = [&] {
         auto taken = area.removeFromTop(row);
         area.removeFromTop(gap);
@@ -217,13 +237,13 @@ void Editor::resized() {
         long_fields[k]->setBounds(here);
     }
     auto numbers = line();
-    juce::TextEditor* short_fields[] = {&seconds_, &seed_, &steps_, &guidance_};
-    const int part = (numbers.getWidth() - row * 6) / 4;
-    for (int k = 0; k < 4; ++k) {
+    juce::TextEditor* short_fields[] = {&seconds_, &bars_, &seed_, &steps_, &guidance_};
+    const int part = (numbers.getWidth() - row * 6) / 5;
+    for (int k = 0; k < 5; ++k) {
         auto here = numbers.removeFromLeft(part);
         names_[k + 2]->setBounds(here.removeFromLeft(part / 2));
         short_fields[k]->setBounds(here);
-        if (k == 1) {
+        if (k == 2) {
             dice_.setBounds(numbers.removeFromLeft(row * 3).reduced(3, 0));
             lock_.setBounds(numbers.removeFromLeft(row * 3));
         }
@@ -236,6 +256,11 @@ void Editor::resized() {
         const int width = here.getWidth() / parts.size();
         for (auto* one : parts) one->setBounds(here.removeFromLeft(width).reduced(2, 0));
     };
+    auto again = line();
+    undo_.setBounds(again.removeFromLeft(row * 3));
+    redo_.setBounds(again.removeFromLeft(row * 3).reduced(3, 0));
+    tempo_words_.setBounds(again.removeFromRight(row * 7));
+    row_of(again, reworks_);
     row_of(line(), candidates_);
     wave_.setBounds(area.removeFromTop(area.getHeight() / 3));
     area.removeFromTop(gap);
@@ -262,15 +287,18 @@ void Editor::resized() {
     }
 }
 
-// Ctrl-Return generates from everywhere, escape cancels.
+// Ctrl-Return generates from everywhere, escape cancels. Ctrl-Z is the text's own while a text is typed.
 bool Editor::keyPressed(const juce::KeyPress& key) {
+    constexpr int command = juce::ModifierKeys::commandModifier;
     if (key == juce::KeyPress(juce::KeyPress::returnKey, juce::ModifierKeys::ctrlModifier, 0)) ask();
     else if (key == juce::KeyPress::escapeKey) board_.cancel(pad_);
+    else if (key == juce::KeyPress('z', command, 0)) board_.undo();
+    else if (key == juce::KeyPress('z', command | juce::ModifierKeys::shiftModifier, 0)) board_.redo();
     else return false;
     return true;
 }
 
-void Editor::set(Field field, float value) { board_.engine.pads[static_cast<std::size_t>(pad_)].set(field, value); }
+void Editor::set(Field field, float value) { board_.set(pad_, field, value); }
 
 // Whether the button begins to hold a pad, which plays; one that holds a pad and is up again ends it, whatever page is
 // shown by then. Buttons are also asked when the pointer only comes and goes, which must not end what MIDI holds.
@@ -311,10 +339,12 @@ void Editor::show_recipe() {
     prompt_.setText(text(text_of(recipe, "prompt")), false);
     negative_.setText(text(text_of(recipe, "negative")), false);
     seconds_.setText(number_text(recipe, "seconds"), false);
+    bars_.setText(number_text(recipe, "bars"), false);
     steps_.setText(number_text(recipe, "steps"), false);
     guidance_.setText(number_text(recipe, "guidance"), false);
     seed_.setText(number_text(recipe, "seed"), false);
     lock_.setToggleState(view.locked, juce::dontSendNotification);
+    tempo_words_.setToggleState(view.tempo_words, juce::dontSendNotification);
 }
 
 void Editor::store_recipe() {
@@ -322,7 +352,7 @@ void Editor::store_recipe() {
     recipe["prompt"] = prompt_.getText().toStdString();
     recipe["negative"] = negative_.getText().toStdString();
     const struct { const juce::TextEditor& field; const char* name; } numbers[] = {
-        {seconds_, "seconds"}, {steps_, "steps"}, {guidance_, "guidance"}, {seed_, "seed"}};
+        {seconds_, "seconds"}, {bars_, "bars"}, {steps_, "steps"}, {guidance_, "guidance"}, {seed_, "seed"}};
     for (const auto& [field, name] : numbers) {
         recipe.erase(name);
         if (field.getText().isNotEmpty()) recipe[name] = field.getText().getDoubleValue();
@@ -333,6 +363,24 @@ void Editor::store_recipe() {
 void Editor::ask() {
     store_recipe();
     board_.request(pad_, candidate_count);
+}
+
+// A button that cannot work now says why where its meaning stood.
+void Editor::show_reworks() {
+    for (std::size_t k = 0; k < rework_count; ++k) {
+        auto* button = reworks_[static_cast<int>(k)];
+        const auto why = board_.hindrance(pad_, static_cast<Rework>(k));
+        button->setEnabled(why.empty());
+        button->setTooltip(why.empty() ? juce::String(std::string(rework_specs[k].meaning)) : text(why));
+    }
+}
+
+juce::String Editor::length_in_words() const {
+    const double bars = bars_.getText().getDoubleValue();
+    if (bars <= 0) return {};
+    const auto tempo = board_.tempo();
+    return juce::String(bars) + " bars of " + juce::String(tempo.beats) + "/" + juce::String(tempo.beat_type) + " at " +
+           juce::String(tempo.bpm, 1) + " bpm: " + juce::String(seconds_of(bars, tempo), 2) + " s";
 }
 
 void Editor::timerCallback() {
@@ -348,8 +396,12 @@ void Editor::timerCallback() {
         if (view.progress.steps > 0) said << ", step " << view.progress.step << " of " << view.progress.steps;
         if (view.progress.eta_s >= 0) said << ", " << juce::String(view.progress.eta_s, 1) << " s to go";
     }
+    if (said.isEmpty()) said = length_in_words();
     told_.setText(said, juce::dontSendNotification);
     cancel_.setEnabled(view.progress.under_way);
+    show_reworks();
+    undo_.setEnabled(board_.can_undo());
+    redo_.setEnabled(board_.can_redo());
     if (view.recipes != recipes_) show_recipe();   // a seed was drawn, or a session opened
     if (view.version != version_) {
         version_ = view.version;

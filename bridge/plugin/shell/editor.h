@@ -44,6 +44,8 @@ private:
     void ask();
     void page(int number);
     void set(Field field, float value);
+    void show_reworks();
+    juce::String length_in_words() const;
     bool holds(juce::Button& button, int pad);
     void let_go();
 
@@ -53,9 +55,10 @@ private:
     int pressed_ = 0;
     unsigned version_ = ~0u, recipes_ = 0;
     juce::Label light_, told_;
-    juce::TextButton start_{"Start foleyd"}, generate_{"Generate"}, cancel_{"Cancel"}, dice_{"Dice"};
-    juce::ToggleButton lock_{"Lock"}, references_{"Session keeps references only"};
-    juce::TextEditor prompt_, negative_, seconds_, seed_, steps_, guidance_;
+    juce::TextButton start_{"Start foleyd"}, generate_{"Generate"}, cancel_{"Cancel"}, dice_{"Dice"}, undo_{"Undo"}, redo_{"Redo"};
+    juce::OwnedArray<juce::TextButton> reworks_;
+    juce::ToggleButton lock_{"Lock"}, tempo_words_{"Prompt uses host BPM"}, references_{"Session keeps references only"};
+    juce::TextEditor prompt_, negative_, seconds_, bars_, seed_, steps_, guidance_;
     juce::OwnedArray<juce::Label> names_;
     juce::OwnedArray<juce::TextButton> candidates_, pages_, pads_;
     juce::ComboBox mode_, quantise_;

@@ -34,6 +34,8 @@ from foleyd.training.progress import Run, learning_rate
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY = 10_000
 MAX_TOKENS = 77
+POSITIONS = MAX_TOKENS + 3
+"""Rows of the position table: tokens are counted from one past the padding index."""
 PROBES = (
     "somebody hits a big gong in a temple",
     "kick for a techno track",
@@ -145,7 +147,7 @@ def build(bert: BertModel, rows: Sequence[int]) -> ClapTextModelWithProjection:
             num_attention_heads=config.num_attention_heads,
             intermediate_size=config.intermediate_size,
             hidden_act="gelu",
-            max_position_embeddings=514,
+            max_position_embeddings=POSITIONS,
             type_vocab_size=1,
             layer_norm_eps=1e-12,
             projection_dim=config.hidden_size,
@@ -161,8 +163,8 @@ def build(bert: BertModel, rows: Sequence[int]) -> ClapTextModelWithProjection:
         if name in source and source[name].shape == target[name].shape and "position_ids" not in name:
             target[name] = source[name]
     target["embeddings.word_embeddings.weight"] = source["embeddings.word_embeddings.weight"][list(rows)]
-    positions = torch.zeros(514, config.hidden_size)
-    positions[1:513] = source["embeddings.position_embeddings.weight"]
+    positions = torch.zeros(POSITIONS, config.hidden_size)
+    positions[1:] = source["embeddings.position_embeddings.weight"][: POSITIONS - 1]
     target["embeddings.position_embeddings.weight"] = positions
     target["embeddings.token_type_embeddings.weight"] = source["embeddings.token_type_embeddings.weight"][:1]
     tower.text_model.load_state_dict(target)

@@ -218,6 +218,7 @@ ANOTHER: dict[str, object] = {
     "loudness": -16.01,
     "rate": 44_100,
     "width": "dual",
+    "highs": "extended",
 }
 
 

@@ -90,4 +90,15 @@ FINISHING: tuple[Field, ...] = (
         flag="--width",
         help="'mono': one channel; 'dual': the same on two; 'stereo': widened, and mono again when summed.",
     ),
+    Field(
+        name="highs",
+        part="finishing",
+        kind="choice",
+        choices=("model", "extended"),
+        default="model",
+        optional=True,
+        flag="--highs",
+        help="'model': the sound ends where the model does, 'extended': a guess of what lies above it, up to "
+        "20 kHz.",
+    ),
 )

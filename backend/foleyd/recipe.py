@@ -141,6 +141,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     loudness: float = -16.0
     rate: int = 48_000
     width: str = "mono"
+    highs: str = "model"
 
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():

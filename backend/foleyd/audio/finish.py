@@ -1,8 +1,10 @@
-"""From a take to a clip: trim, rate, length, width, fades, level. Deterministic; no model involved.
+"""From a take to a clip: trim, rate, highs, length, width, fades, level. Deterministic; the model that made
+the take is not involved.
 
-The order is fixed: the resampler sees the whole take, so that no cut rings; the cut is then exact at the
-target rate; the fade-in comes before widening, which would otherwise echo a hard start, and the fade-out
-after it, so that its echoes end too; the level comes last, so that its ceiling holds for what is written.
+The order is fixed: the resampler sees the whole take, so that no cut rings, and so does what adds highs; the
+cut is then exact at the target rate; the fade-in comes before widening, which would otherwise echo a hard
+start, and the fade-out after it, so that its echoes end too; the level comes last, so that its ceiling holds
+for what is written.
 """
 
 import math
@@ -14,6 +16,7 @@ import soxr
 from numpy.typing import NDArray
 
 from foleyd.audio import measure
+from foleyd.audio.band import edge
 from foleyd.audio.width import widened
 from foleyd.errors import BadRequest, RenderFailed
 from foleyd.recipe import Recipe, frames_at, length
@@ -34,6 +37,8 @@ and is kept.
 _ATTACK_LOSS_DB = 0.25
 _ATTACK_SECONDS = 0.020
 _MIRROR_SECONDS = 0.020
+_OWN_HIGHS = 1.15
+_ROOM = 1.1
 _NOTHING = 1e-9
 _FLAWS = {"nan": "a value that is no number (NaN)", "inf": "an infinite value"}
 
@@ -105,7 +110,7 @@ def finish(
 
     rate = recipe.rate
     start, end = _span(take, rate_in, recipe)
-    whole = _resampled(take, rate_in, rate)
+    whole, notes = _brightened(_resampled(take, rate_in, rate), take, rate_in, recipe)
     first = round(start * rate / rate_in)
     wanted = frames_at(recipe, rate) or max(
         round(end * rate / rate_in) - first, round(SHORTEST_SECONDS * rate)
@@ -123,7 +128,7 @@ def finish(
     kept = wide.shape[1] - fade_out
     ended = np.concatenate([wide[:, :kept], wide[:, kept:] * _rise(fade_out)[::-1]], axis=1)
     filled = np.pad(ended, ((0, 0), (0, wanted - ended.shape[1])))
-    return _levelled(filled, recipe, started_frame=start)
+    return _levelled(filled, recipe, started_frame=start, notes=notes)
 
 
 def _finish_loop(take: Signal, rate_in: int, recipe: Recipe, loop: tuple[int, int]) -> Finished:
@@ -147,10 +152,10 @@ def _finish_loop(take: Signal, rate_in: int, recipe: Recipe, loop: tuple[int, in
     else:
         resampled = _resampled(material, rate_in, recipe.rate)[:, :frames]
         ready = np.pad(resampled, ((0, 0), (0, frames - resampled.shape[1])), mode="edge")
-    laid_out = _laid_out(ready, recipe.rate, recipe.width, around=start == 0)
-    return _levelled(
-        laid_out, recipe, started_frame=0, loops=((round(start * recipe.rate / rate_in), frames - 1),)
-    )
+    bright, notes = _brightened(ready, material, rate_in, recipe, around=start == 0)
+    laid_out = _laid_out(bright, recipe.rate, recipe.width, around=start == 0)
+    loops = ((round(start * recipe.rate / rate_in), frames - 1),)
+    return _levelled(laid_out, recipe, started_frame=0, loops=loops, notes=notes)
 
 
 def _span(take: Signal, rate: int, recipe: Recipe) -> tuple[int, int]:
@@ -184,6 +189,32 @@ def _resampled_around(sound: Signal, frames: int) -> Signal:
     from scipy.signal import resample
 
     return np.asarray(resample(sound, frames, axis=1), dtype=np.float64)
+
+
+def _brightened(
+    sound: Signal, take: Signal, rate_in: int, recipe: Recipe, *, around: bool = False
+) -> tuple[Signal, tuple[str, ...]]:
+    """``sound``, which is ``take`` at the recipe's rate, with the highs that the recipe asks for; and why it
+    has none."""
+    if recipe.highs != "extended":
+        return sound, ()
+    # Imported on use: its weights are read with it.
+    from foleyd.audio import highs
+
+    if recipe.rate < 2 * _ROOM * highs.BOTTOM:
+        return sound, (f"at {recipe.rate} Hz there is no room for more highs: ask for a higher rate.",)
+    if (ends := edge(take.astype(np.float32), rate_in)) > _OWN_HIGHS * highs.BOTTOM:
+        return sound, (f"it sounds up to {ends / 1000:.1f} kHz by itself, so no highs were added.",)
+    at_theirs = (
+        _resampled_around(take, round(take.shape[1] * highs.RATE / rate_in))
+        if around
+        else _resampled(take, rate_in, highs.RATE)
+    )
+    made = np.stack([highs.extended(channel, around=around) for channel in at_theirs])
+    if around:
+        return sound + _resampled_around(made, sound.shape[1]), ()
+    added = _resampled(made, highs.RATE, recipe.rate)[:, : sound.shape[1]]
+    return sound + np.pad(added, ((0, 0), (0, sound.shape[1] - added.shape[1]))), ()
 
 
 def _laid_out(sound: Signal, rate: int, width: str, *, around: bool = False) -> Signal:
@@ -225,31 +256,36 @@ def _spared(sound: Signal, rate: int, fade_in: int) -> int:
 
 
 def _levelled(
-    sound: Signal, recipe: Recipe, *, started_frame: int, loops: tuple[tuple[int, int], ...] = ()
+    sound: Signal,
+    recipe: Recipe,
+    *,
+    started_frame: int,
+    loops: tuple[tuple[int, int], ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Finished:
     rate = recipe.rate
     peak = measure.true_peak(sound, rate)
     loudness = measure.lufs(sound, rate) if recipe.level == "lufs" else None
-    gain, notes = 1.0, []
+    gain, told = 1.0, list(notes)
     ceiling = measure.amplitude(recipe.ceiling) / peak if peak > _NOTHING else 1.0
     if recipe.level == "lufs" and loudness is not None:
         gain = measure.amplitude(recipe.loudness - loudness)
         if gain > ceiling:
             reached = loudness + measure.decibels(ceiling)
-            notes.append(
+            told.append(
                 f"the true-peak ceiling of {recipe.ceiling:g} dB held the loudness at {reached:.1f} LUFS "
                 f"instead of {recipe.loudness:g}."
             )
             gain = ceiling
     elif recipe.level == "lufs":
-        notes.append(
+        told.append(
             "too short or too quiet for a loudness, so its true peak was brought to the ceiling instead."
         )
         gain = ceiling
     elif recipe.level == "peak":
         gain = ceiling
     elif measure.peak(sound) > 1.0:
-        notes.append(f"it would have clipped, so its true peak was brought down to {recipe.ceiling:g} dB.")
+        told.append(f"it would have clipped, so its true peak was brought down to {recipe.ceiling:g} dB.")
         gain = ceiling
     finished = (sound * gain).astype(np.float32)
     gain_db = measure.decibels(gain)
@@ -260,6 +296,6 @@ def _levelled(
         true_peak_dbtp=measure.decibels(peak * gain),
         loudness_lufs=None if loudness is None else loudness + gain_db,
         started_frame=started_frame,
-        notes=tuple(notes),
+        notes=tuple(told),
         loops=loops,
     )

@@ -28,6 +28,8 @@ MOST_RATE = 192_000
 
 UPSCALED_RATE = 16_000
 """Hz: the least that holds the highs of every model."""
+EXTENDED_RATE = 48_000
+"""Hz: the least that holds highs beyond those."""
 
 AS_LONG_AS_SOURCE = frozenset({"restyle", "inpaint", "upscale"})
 """Operations whose sound is as long as its source unless seconds are given."""
@@ -160,7 +162,7 @@ def started(fields: Mapping[str, object], given: Mapping[str, Kept]) -> dict[str
     if first is not None and operation == "extend":
         filled["seconds"] = _extended_length(first, fields)
     if first is not None and operation in OWN_SAMPLES:
-        filled = {**_own_finishing(first, UPSCALED_RATE if operation == "upscale" else 0), **filled}
+        filled = {**_own_finishing(first, _least_rate(operation, fields)), **filled}
         begin = filled.get("redo_from")
         if isinstance(begin, int | float) and begin >= first.seconds:
             raise BadRequest(
@@ -188,6 +190,13 @@ def _extended_length(source: Kept, fields: Mapping[str, object]) -> float:
             "less."
         )
     return whole
+
+
+def _least_rate(operation: str, fields: Mapping[str, object]) -> int:
+    """The Hz that a sound which keeps its source's samples needs for what is added to them."""
+    if fields.get("highs") == "extended":
+        return EXTENDED_RATE
+    return UPSCALED_RATE if operation == "upscale" else 0
 
 
 def _own_finishing(source: Kept, least_rate: int = 0) -> dict[str, object]:

@@ -49,14 +49,15 @@ class Press:
 
 
 class SoundFont:
-    """A sound font held open in FluidSynth at the training rate, effects off."""
+    """A sound font held open in FluidSynth at `rate` Hz, effects off."""
 
-    def __init__(self, path: Path = SOUNDFONT) -> None:
+    def __init__(self, path: Path = SOUNDFONT, rate: int = RATE) -> None:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: install the package fluid-soundfont-gm")
         import fluidsynth
 
-        self._synth = fluidsynth.Synth(gain=0.6, samplerate=float(RATE))
+        self._rate = rate
+        self._synth = fluidsynth.Synth(gain=0.6, samplerate=float(rate))
         self._synth.setting("synth.reverb.active", 0)
         self._synth.setting("synth.chorus.active", 0)
         self._font = self._synth.sfload(str(path))
@@ -69,12 +70,12 @@ class SoundFont:
         self, bank: int, program: int, presses: Sequence[Press], seconds: float
     ) -> npt.NDArray[np.float32]:
         """Mono float32 samples of `presses` on one preset, exactly `seconds` long."""
-        synth, whole = self._synth, int(seconds * RATE)
+        synth, whole, rate = self._synth, int(seconds * self._rate), self._rate
         synth.program_select(0, self._font, bank, program)
         # at one moment a key is let go before one is pressed, or a repeated key would fall silent
         events = sorted(
             (
-                (min(int(at * RATE), whole), down, press)
+                (min(int(at * rate), whole), down, press)
                 for press in presses
                 for at, down in ((press.at, 1), (press.at + press.hold, 0))
             ),

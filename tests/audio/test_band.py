@@ -10,7 +10,7 @@ import soxr
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 
-from foleyd.audio import band
+from foleyd.audio import band, spectrum
 from foleyd.errors import BadRequest
 
 RATE = 48_000
@@ -29,7 +29,7 @@ def below(signal: NDArray[np.float32], hertz: float) -> NDArray[np.float32]:
 
 def levels(signal: NDArray[np.float32], edges: list[float]) -> NDArray[np.float64]:
     """The level in dB of each band between two `edges`."""
-    power, hertz = band._spectrum(signal.mean(axis=0, dtype=np.float64), RATE)
+    power, hertz = spectrum.mean_power(signal.mean(axis=0, dtype=np.float64), RATE)
     places = [(hertz >= low) & (hertz < high) for low, high in itertools.pairwise(edges)]
     return np.array([10 * np.log10(power[place].mean() + 1e-20) for place in places])
 
@@ -88,11 +88,11 @@ def test_silence_below_gets_no_highs() -> None:
 def test_a_recording_ends_where_its_last_fall_begins(rate: int, hertz: float, order: int) -> None:
     drawn = np.random.default_rng(1).standard_normal((1, rate)) * 0.1
     dull = sosfiltfilt(butter(order, hertz, fs=rate, output="sos"), drawn, axis=1).astype(np.float32)
-    assert 0.65 * hertz < band.edge(dull, rate) < 1.03 * hertz
-    assert band.edge(drawn.astype(np.float32), rate) == rate / 2
+    assert 0.65 * hertz < spectrum.edge(dull, rate) < 1.03 * hertz
+    assert spectrum.edge(drawn.astype(np.float32), rate) == rate / 2
     tones = sum(np.sin(2 * np.pi * one * np.arange(rate) / rate) for one in (400, 630, hertz))
-    assert hertz < band.edge(np.array([tones], np.float32), rate) < 1.2 * hertz
-    assert band.edge(np.zeros((1, rate), np.float32), rate) == 0
+    assert hertz < spectrum.edge(np.array([tones], np.float32), rate) < 1.2 * hertz
+    assert spectrum.edge(np.zeros((1, rate), np.float32), rate) == 0
 
 
 @pytest.mark.parametrize("order", [4, 16])

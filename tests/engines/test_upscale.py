@@ -14,7 +14,7 @@ from scipy.signal import butter, sosfiltfilt
 
 import audioldm_reference as reference
 import foleyd
-from foleyd.audio import band
+from foleyd.audio import band, spectrum
 from foleyd.bench import random_model as tiny
 from foleyd.diffusion import noise
 from foleyd.engines import base, mel
@@ -142,7 +142,7 @@ def test_a_dull_rain_is_bright_again_and_its_own_below() -> None:
     assert np.array_equal(take.samples, again.samples)
     made, rate = band.topped(dull, 16_000, take.samples, take.rate, CUT)
     signals = (made[0] - dull[0], dull[0], original.samples)
-    spectra = [band._spectrum(one.astype(np.float64), rate) for one in signals]
+    spectra = [spectrum.mean_power(one.astype(np.float64), rate) for one in signals]
     hertz, (added, own, before) = spectra[0][1], [power for power, _ in spectra]
     kept, highs = hertz < 0.95 * CUT, (hertz > 3000) & (hertz < 7000)
     assert added[kept].sum() < 1e-6 * own[kept].sum()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d
 from scipy.signal import fftconvolve, firwin, kaiser_atten, kaiser_beta
 
+from foleyd.audio.spectrum import edge, mean_power
 from foleyd.errors import BadRequest
 
 LOWEST, HIGHEST = 500.0, 7_200.0
@@ -19,46 +20,13 @@ CROSSOVER = 1.12
 STOPBAND_DB = 80.0
 """How far below the recording the model's sound is beneath the cutoff, and the recording above the
 crossover."""
-_ENDS_DB = -50.0
-"""What lies so far below the strongest part of a spectrum does not count."""
-_FALL_DB = 4.0
-"""A filter's edge falls by more than this in a sixth of an octave; sounds themselves hardly do."""
 _HELD = 0.9
 """The share of half its rate up to which a recording is whole: above it are its converter's filters."""
 _GIVING_WAY_S = 0.008
 """Around a peak, highs that have to be quieter are so for this long."""
 _FULL = 0.99
 _TRIES = 12
-_WINDOW_S = 0.085
 _SILENT = 1e-9
-
-
-def edge(samples: NDArray[np.float32], rate: int) -> float:
-    """Where the spectrum of `samples` `[channels, n]` at `rate` Hz ends, in Hz; 0 for silence.
-
-    That is where its last fall begins, a sixth of an octave at a time: a cutoff further up would leave a hole
-    between what the filter that dulled it let through and what is made anew. At most half the rate, where it
-    does not fall. A lone tone counts as sound up to its sixth; one beside another as loud may be cut.
-    """
-    power, hertz = _spectrum(samples.mean(axis=0, dtype=np.float64), rate)
-    # the first of them is everything below
-    tops = 200.0 * 2 ** (np.arange(0, 60) / 6)
-    tops = tops[tops < rate / 2]
-    floors = np.concatenate([[0.0], tops[:-1]])
-    sixths = np.array(
-        [power[(hertz >= low) & (hertz < top)].mean() for low, top in zip(floors, tops, strict=True)]
-    )
-    if sixths.max(initial=0.0) < _SILENT:
-        return 0.0
-    decibels = 10 * np.log10(sixths + _SILENT)
-    last = int(np.flatnonzero(decibels > decibels.max() + _ENDS_DB)[-1])
-    while last > 0 and decibels[last] < decibels[last - 1] - _FALL_DB:
-        last -= 1
-    if last == len(tops) - 1:
-        return rate / 2
-    # the fall may begin inside the last sixth, unless that stands out as a tone does
-    alone = last == 0 or decibels[last] > decibels[last - 1] + _FALL_DB
-    return float(tops[last] if alone else floors[last])
 
 
 def cutoff(asked: float | None, samples: NDArray[np.float32], rate: int) -> float:
@@ -145,19 +113,7 @@ def _through(signal: NDArray[np.float64], taps: NDArray[np.float64]) -> NDArray[
 def _gain(source: NDArray[np.float64], new: NDArray[np.float64], rate: int, cut: float) -> float:
     sizes = []
     for one in (source, new):
-        power, hertz = _spectrum(one, rate)
+        power, hertz = mean_power(one, rate)
         sizes.append(float(power[(hertz > 0.84 * cut) & (hertz < 0.97 * cut)].sum()))
     own, made = sizes
     return math.sqrt(own / made) if min(sizes) > _SILENT else 0.0
-
-
-def _spectrum(signal: NDArray[np.float64], rate: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The mean power spectrum of `signal` and the Hz of its bins, in windows that overlap by half (Welch
-    1967)."""
-    size = round(_WINDOW_S * rate)
-    padded = np.pad(signal, (0, max(0, size - len(signal))))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 2]
-    spectra = np.abs(np.fft.rfft(windows * np.hanning(size), axis=1)) ** 2
-    power: NDArray[np.float64] = spectra.mean(axis=0) / size
-    hertz: NDArray[np.float64] = np.arange(len(power), dtype=np.float64) * (rate / size)
-    return power, hertz

@@ -16,7 +16,7 @@ import soxr
 from numpy.typing import NDArray
 
 from foleyd.audio import measure
-from foleyd.audio.band import edge
+from foleyd.audio.spectrum import edge
 from foleyd.audio.width import widened
 from foleyd.errors import BadRequest, RenderFailed
 from foleyd.recipe import Recipe, frames_at, length

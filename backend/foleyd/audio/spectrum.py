@@ -1,4 +1,4 @@
-"""Short-time spectra of a mono signal: magnitudes and a log-mel picture scale.
+"""Spectra: magnitudes over time and a log-mel picture scale, mean power, and where a sound ends.
 
 The mel scale is Slaney's (Auditory Toolbox, 1998): linear below 1 kHz, logarithmic above, triangles of
 equal area. It serves measuring and drawing; the engines own the mel their checkpoints were trained on.
@@ -15,6 +15,12 @@ _LINEAR_HZ_PER_MEL = 200.0 / 3.0
 _BREAK_HZ = 1000.0
 _BREAK_MEL = _BREAK_HZ / _LINEAR_HZ_PER_MEL
 _LOG_STEP = np.log(6.4) / 27.0
+_ENDS_DB = -50.0
+"""What lies so far below the strongest part of a spectrum does not count."""
+_FALL_DB = 4.0
+"""A filter's edge falls by more than this in a sixth of an octave; sounds themselves hardly do."""
+_WINDOW_S = 0.085
+_SILENT = 1e-9
 
 
 def hz_to_mel(hz: Any) -> NDArray[np.float64]:
@@ -83,3 +89,43 @@ def log_mel(
     if loudest <= 0.0:
         return np.full(power.shape, -80.0)
     return np.maximum(10.0 * np.log10(np.maximum(power / loudest, 1e-12)), -80.0)
+
+
+def mean_power(signal: NDArray[np.float64], rate: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean power spectrum of `signal` and the Hz of its bins, in windows that overlap by half (Welch
+    1967)."""
+    size = round(_WINDOW_S * rate)
+    padded = np.pad(signal, (0, max(0, size - len(signal))))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 2]
+    spectra = np.abs(np.fft.rfft(windows * np.hanning(size), axis=1)) ** 2
+    power: NDArray[np.float64] = spectra.mean(axis=0) / size
+    hertz: NDArray[np.float64] = np.arange(len(power), dtype=np.float64) * (rate / size)
+    return power, hertz
+
+
+def edge(samples: NDArray[np.float32], rate: int) -> float:
+    """Where the spectrum of `samples` `[channels, n]` at `rate` Hz ends, in Hz; 0 for silence.
+
+    That is where its last fall begins, a sixth of an octave at a time: a cutoff further up would leave a hole
+    between what the filter that dulled it let through and what is made anew. At most half the rate, where it
+    does not fall. A lone tone counts as sound up to its sixth; one beside another as loud may be cut.
+    """
+    power, hertz = mean_power(samples.mean(axis=0, dtype=np.float64), rate)
+    # the first of them is everything below
+    tops = 200.0 * 2 ** (np.arange(0, 60) / 6)
+    tops = tops[tops < rate / 2]
+    floors = np.concatenate([[0.0], tops[:-1]])
+    sixths = np.array(
+        [power[(hertz >= low) & (hertz < top)].mean() for low, top in zip(floors, tops, strict=True)]
+    )
+    if sixths.max(initial=0.0) < _SILENT:
+        return 0.0
+    decibels = 10 * np.log10(sixths + _SILENT)
+    last = int(np.flatnonzero(decibels > decibels.max() + _ENDS_DB)[-1])
+    while last > 0 and decibels[last] < decibels[last - 1] - _FALL_DB:
+        last -= 1
+    if last == len(tops) - 1:
+        return rate / 2
+    # the fall may begin inside the last sixth, unless that stands out as a tone does
+    alone = last == 0 or decibels[last] > decibels[last - 1] + _FALL_DB
+    return float(tops[last] if alone else floors[last])

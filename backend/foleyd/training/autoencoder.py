@@ -14,6 +14,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from foleyd.engines.mel import LogMel
+from foleyd.training import precision
 from foleyd.training.progress import Run, learning_rate
 
 Autoencoder = Any
@@ -87,7 +88,7 @@ def train(
         mel = crops(mels, rng, batch)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(run.step, steps, peak_rate)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with precision.fast():
             posterior = vae.encode(mel).latent_dist
             output = vae.decode(posterior.sample()).sample
         difference = output.float() - mel
@@ -116,7 +117,7 @@ def round_trip_error(vae: Autoencoder, mels: npt.NDArray[np.float16], count: int
     """Mean absolute log-mel error in nats over 2.56 s of `count` clips, latents at their mean."""
     vae.eval()
     chosen = torch.from_numpy(np.asarray(mels[:: max(1, len(mels) // count)][:count, :256])).float()[:, None]
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with precision.fast():
         errors = [
             (vae.decode(vae.encode(part).latent_dist.mode()).sample.float() - part).abs().mean()
             for part in chosen.split(16)
@@ -136,7 +137,7 @@ def encode(
     half = mels.shape[1] // 2
 
     def means(part: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with precision.fast():
             mode: Tensor = vae.encode(torch.from_numpy(part).float()[:, None]).latent_dist.mode()
         return mode.float().numpy().astype(np.float16)
 

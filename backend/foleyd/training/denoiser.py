@@ -15,6 +15,7 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 
+from foleyd.training import precision
 from foleyd.training.progress import Run, learning_rate
 
 Denoiser = Any
@@ -165,7 +166,7 @@ def train(
                 if again
                 else learning_rate(run.step, first, PEAK_RATE)
             )
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with precision.fast():
             predicted = unet(
                 signal * latents + spread * noise, time, encoder_hidden_states=None, class_labels=condition
             ).sample

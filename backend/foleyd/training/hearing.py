@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from transformers import ClapAudioConfig, ClapAudioModelWithProjection, ClapFeatureExtractor
 from transformers.audio_utils import mel_filter_bank
 
+from foleyd.training import precision
 from foleyd.training.clips import RATE
 from foleyd.training.progress import Run, learning_rate
 
@@ -149,7 +150,7 @@ def train(pairs: Pairs, folder: Path, steps: int, log: Callable[[str], None]) ->
         heard = varied(torch.from_numpy(pairs.features[rows]).float())
         chosen = rng.integers(pairs.captions.shape[1], size=BATCH)
         said = F.normalize(torch.from_numpy(pairs.captions[rows, chosen]).float(), dim=-1)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with precision.fast():
             output = tower(heard[:, None], is_longer=None).audio_embeds
         mine = F.normalize(output.float(), dim=-1)
         pull = 1 - (mine * said).sum(-1).mean()

@@ -13,6 +13,7 @@ from torch import Tensor
 from foleyd.engines.front_end import HOP
 from foleyd.engines.mel import LogMel
 from foleyd.engines.vocoder import FrameVocoder
+from foleyd.training import precision
 from foleyd.training.autoencoder import Autoencoder
 from foleyd.training.progress import Run, learning_rate
 
@@ -96,11 +97,11 @@ def train(
         wave, mel = batch_of(samples, mels, rng, batch, front)
         heard = mel
         if vae is not None and rng.random() < DECODED_SHARE:
-            with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.no_grad(), precision.fast():
                 heard = vae.decode(vae.encode(mel[:, None]).latent_dist.mode()).sample.float()[:, 0]
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(run.step, steps, peak_rate)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with precision.fast():
             made = vocoder(heard)
         distance = (front(made) - mel).abs().mean()
         loss = spectral(made, wave) + 1.5 * distance

@@ -66,6 +66,19 @@ def test_captions_say_high_and_low_and_differ():
     assert len(set(low)) > 30
 
 
+def test_a_blip_or_a_note_out_of_reach_is_never_called_by_the_name_alone():
+    rng = random.Random(0)
+    short, usual, far = (
+        soundfont.captions(("cello",), soundfont.Note(key, 90, hold, 5), rng, 200)
+        for key, hold in ((60, 0.2), (60, 0.8), (93, 0.8))
+    )
+    assert all(any(word in c for word in soundfont.LENGTH_WORDS[0.2]) for c in short)
+    assert all(any(word in c for word in ("high", "bright", "6")) for c in far)
+    assert {"cello", "the sound of a cello"} & set(usual)
+    bass = soundfont.captions(("cello",), soundfont.Note(33, 90, 0.8, 5), rng, 200, usual=(28, 52))
+    assert "cello" in bass
+
+
 @pytest.mark.parametrize("name", procedural.GENERATORS)
 def test_each_generator_makes_a_finite_sound_and_varies(name):
     rng = np.random.default_rng(5)

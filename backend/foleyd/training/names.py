@@ -168,6 +168,17 @@ PRESETS: dict[tuple[int, int], tuple[str, ...]] = {
 }
 """(bank, program) → names of FluidR3 GM's melodic presets."""
 
+USUAL_KEYS = (48, 75)
+"""MIDI keys that most presets are known by, the first and the one after the last: C3 to D5."""
+
+OTHER_KEYS: dict[tuple[int, int], tuple[int, int]] = {
+    **{(0, program): (28, 52) for program in (*range(32, 40), 43, 47, 58, 87)},
+    **{(8, program): (28, 52) for program in (38, 39, 116)},
+    **{(0, program): (36, 62) for program in (42, 57, 67, 70, 116, 117)},
+    **{(0, program): (60, 94) for program in (8, 9, 10, 13, 72, 78, 96, 98, 112)},
+}
+"""(bank, program) → the same for presets that are known by other keys: basses, bells, a piccolo."""
+
 KITS: dict[int, tuple[str, ...]] = {
     0: ("acoustic", "standard", ""),
     8: ("room", "roomy", "ambient room"),

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foleyd.training.clips import LENGTH, RATE, Source, TrainingClip
-from foleyd.training.names import DRUM_KEYS, KITS, PRESETS
+from foleyd.training.names import DRUM_KEYS, KITS, OTHER_KEYS, PRESETS, USUAL_KEYS
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 PACKAGE = "fluid-soundfont-gm"
@@ -25,6 +25,8 @@ PITCHES = tuple(range(27, 99, 3))
 NOTE_NAMES = ("C", "C sharp", "D", "E flat", "E", "F", "F sharp", "G", "A flat", "A", "B flat", "B")
 HOLDS = (0.2, 0.8, 1.6, 3.2)
 """Seconds that a key is held."""
+LENGTH_WORDS = {0.2: ("short", "staccato", "quick"), 3.2: ("long", "sustained", "held")}
+"""Hold → words for it; the others between need none."""
 DRUM_BANK = 128
 
 
@@ -121,11 +123,22 @@ def register(key: int) -> tuple[str, ...]:
     return ("very high", "bright high", "high")
 
 
-def captions(names: tuple[str, ...], note: Note, rng: random.Random, count: int) -> list[str]:
-    """`count` plain-English captions for `note` on an instrument that goes by `names`."""
+def captions(
+    names: tuple[str, ...],
+    note: Note,
+    rng: random.Random,
+    count: int,
+    usual: tuple[int, int] = USUAL_KEYS,
+) -> list[str]:
+    """`count` plain-English captions for `note` on an instrument that goes by `names` and is known by the
+    keys `usual`.
+
+    What is unusual, a very short note or one far up or down, is always said: whoever asks for an accordion
+    and says no more means neither a blip nor its highest key.
+    """
     pitch = NOTE_NAMES[note.key % 12]
     octave = note.key // 12 - 1
-    length = {0.2: ("short", "staccato", "quick"), 3.2: ("long", "sustained", "held")}.get(note.hold, ("",))
+    lengths, high = LENGTH_WORDS.get(note.hold, ("",)), register(note.key)
     force = (
         ("soft", "quiet", "gentle")
         if note.velocity < 70
@@ -133,31 +146,36 @@ def captions(names: tuple[str, ...], note: Note, rng: random.Random, count: int)
         if note.velocity > 110
         else ("",)
     )
+    strange_length, strange_key = note.hold < 0.5, not usual[0] <= note.key < usual[1]
     found = []
     for _ in range(count):
         name = rng.choice(names)
-        high = rng.choice(register(note.key))
-        adjectives = " ".join(
-            w for w in (rng.choice(length), rng.choice(force), high) if w and rng.random() < 0.7
-        )
+        length = _said(lengths, strange_length, rng)
+        place = _said(high, strange_key, rng)
+        strength = _said(force, False, rng)
+        adjectives = " ".join((length, strength, place))
         found.append(
             " ".join(
                 rng.choice(
                     (
-                        f"{name}",
+                        f"{adjectives} {name}",
                         f"{adjectives} {name} note",
                         f"a {adjectives} {name} note",
-                        f"{name}, {high} note {pitch}",
-                        f"{name} {pitch}{octave}",
+                        f"{length} {name}, {place} note {pitch}",
+                        f"{length} {name} {pitch}{octave}",
                         f"a {name} playing a {adjectives} {pitch}",
                         f"a single {adjectives} note on a {name}",
-                        f"{adjectives} {name}",
-                        f"the sound of a {name}",
+                        f"the sound of a {adjectives} {name}",
                     )
                 ).split()
             )
         )
     return found
+
+
+def _said(words: Sequence[str], always: bool, rng: random.Random) -> str:
+    """One of `words`, or often nothing where it need not be said."""
+    return rng.choice(words) if always or rng.random() < 0.4 else ""
 
 
 def drum_captions(
@@ -190,12 +208,13 @@ def drum_captions(
 def instrument_clips(font: SoundFont, rng: random.Random, captions_each: int) -> Iterator[TrainingClip]:
     """Every melodic preset at all `PITCHES`, each short, medium and long, soft to loud."""
     for (bank, program), names in PRESETS.items():
+        usual = OTHER_KEYS.get((bank, program), USUAL_KEYS)
         for key in PITCHES:
             for hold in HOLDS:
                 note = Note(key, rng.choice((55, 90, 100, 120)), hold, LENGTH / RATE)
                 yield TrainingClip(
                     font.play(bank, program, note),
-                    captions(names, note, rng, captions_each),
+                    captions(names, note, rng, captions_each, usual),
                     Source(PACKAGE, f"{bank}:{program}", names[0], key),
                 )
 

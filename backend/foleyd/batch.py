@@ -20,7 +20,7 @@ from foleyd.audio.atomic import replacing
 from foleyd.audio.export import read_meta
 from foleyd.daemon.clips import held
 from foleyd.daemon.job import Session
-from foleyd.destination import SUFFIXES, clip_name, format_for, format_named, ready_folder
+from foleyd.destination import SUFFIXES, clip_name, format_for, format_named, picture_of, ready_folder
 from foleyd.errors import BadRequest, Cancelled, FoleydError, RenderFailed
 from foleyd.orders import Order, fill
 from foleyd.output import Output
@@ -117,7 +117,7 @@ def plan(
             )
             path = folder / name
             kind = format_for(path, None if path.suffix.lower() != default.suffix else format_name)
-            outputs = [path.resolve(), *([path.with_suffix(".png").resolve()] if picture else [])]
+            outputs = [path.resolve(), *([picture_of(path).resolve()] if picture else [])]
             for output in outputs:
                 other = owners.setdefault(output, row.line)
                 if other != row.line:
@@ -239,7 +239,7 @@ def _line(one: Planned, folder: Path) -> Line:
 def _is_unchanged(order: Order, known: str | None) -> bool:
     """Whether the file is there, of this recipe and kind, and (where an earlier report knows it) not edited
     since."""
-    if order.picture and not order.path.with_suffix(".png").is_file():
+    if order.picture and not picture_of(order.path).is_file():
         return False
     if held(order.path, order.request.recipe, order.subtype) is None:
         return False

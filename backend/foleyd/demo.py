@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import msgspec
 import typer
 
-from foleyd.destination import ready_folder, slug
+from foleyd.destination import picture_of, ready_folder, slug
 from foleyd.osc_request import OscRequests
 from foleyd.output import Output
 
@@ -117,7 +117,7 @@ def _shown(one: Show, number: int, osc: OscRequests, folder: Path, talk: Talk) -
     shutil.copyfile(found, path)
     samples, rate = read_clip(path)
     meta = read_meta(path)
-    draw(path.with_suffix(".png"), samples, rate, meta.recipe.prompt)
+    draw(picture_of(path), samples, rate, meta.recipe.prompt)
     loudness = measure.lufs(samples, rate)
     peak = measure.true_peak_dbtp(samples, rate)
     return Shown(
@@ -125,7 +125,7 @@ def _shown(one: Show, number: int, osc: OscRequests, folder: Path, talk: Talk) -
         seed=one.seed,
         clip_id=clip_id,
         path=str(path),
-        picture=str(path.with_suffix(".png")),
+        picture=str(picture_of(path)),
         seconds=round(samples.shape[-1] / rate, 3),
         true_peak_dbtp=round(peak, 2) if math.isfinite(peak) else None,
         loudness_lufs=None if loudness is None else round(loudness, 2),

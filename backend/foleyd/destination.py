@@ -103,14 +103,26 @@ def free_path(
     suffix: str,
     taken: set[Path],
     same: Callable[[Path], bool] = lambda path: False,
+    *,
+    picture: bool = False,
 ) -> Path:
     """A path in `folder` for a clip: the clip's name, or that with -2, -3, … behind it where another file
     has it.
 
     A file for which `same` holds may be written over. `taken` holds paths that are spoken for; the one
-    returned is added.
+    returned is added. With `picture`, a clip in another format whose picture has that name stands in the way,
+    too.
     """
-    return free_name(folder, clip_name(made), suffix, taken, same)
+
+    def free(path: Path) -> bool:
+        return not (picture and not path.exists() and picture_of(path).exists())
+
+    return free_name(folder, clip_name(made), suffix, taken, same, free)
+
+
+def picture_of(path: Path) -> Path:
+    """Where the picture of the clip at `path` lies: beside it, under the same name."""
+    return path.with_suffix(".png")
 
 
 def free_name(
@@ -119,12 +131,13 @@ def free_name(
     suffix: str,
     taken: set[Path],
     same: Callable[[Path], bool] = lambda path: False,
+    free: Callable[[Path], bool] = lambda path: True,
 ) -> Path:
-    """As :func:`free_path`, for a file's name without its ending."""
+    """As :func:`free_path`, for a file's name without its ending; only paths that are `free` besides."""
     number = 1
     while True:
         path = folder / (f"{name}{suffix}" if number == 1 else f"{name}-{number}{suffix}")
-        if path.resolve() not in taken and (not path.exists() or same(path)):
+        if path.resolve() not in taken and (not path.exists() or same(path)) and free(path):
             taken.add(path.resolve())
             return path
         number += 1

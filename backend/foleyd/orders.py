@@ -39,7 +39,9 @@ def fill(session: Session, talk: Talk, order: Order) -> Clip:
     if sound.request.recipe != order.request.recipe:
         talk.say(f"  seed {order.request.recipe.seed} gave no sound: {sound.request.recipe.seed} was taken")
         if order.named:
-            path = free_path(path.parent, sound.request.recipe, path.suffix, set())
+            path = free_path(
+                path.parent, sound.request.recipe, path.suffix, set(), picture=order.picture
+            )
     clip = clips.write(sound, path, order.subtype, session.sources, picture=order.picture)
     talk.say(sentence(clip))
     for note in clip.notes:

@@ -331,6 +331,6 @@ def _orders(
         def same(path: Path, made: Recipe = made) -> bool:
             return held(path, made, kind.subtype) is not None
 
-        path = free_path(folder, made, kind.suffix, taken, same)
+        path = free_path(folder, made, kind.suffix, taken, same, picture=picture)
         orders.append(Order(request=request, path=path, subtype=kind.subtype, picture=picture, named=True))
     return orders

@@ -69,3 +69,13 @@ def test_free_paths_step_aside_for_files_and_for_each_other(tmp_path: Path) -> N
     paths = [free_path(tmp_path, made, ".wav", taken).name for _ in range(3)]
     assert paths == ["a-bell-5-2.wav", "a-bell-5-3.wav", "a-bell-5-4.wav"]
     assert free_path(tmp_path, made, ".wav", set(), lambda path: True).name == "a-bell-5.wav"
+
+
+def test_a_picture_of_a_clip_in_another_format_is_not_replaced(tmp_path: Path) -> None:
+    made = recipe.make(prompt="a bell", seed=5)
+    for name in ("a-bell-5.wav", "a-bell-5.png"):
+        (tmp_path / name).touch()
+    assert free_path(tmp_path, made, ".flac", set(), picture=True).name == "a-bell-5-2.flac"
+    assert free_path(tmp_path, made, ".flac", set()).name == "a-bell-5.flac"
+    again = free_path(tmp_path, made, ".wav", set(), lambda path: True, picture=True)
+    assert again.name == "a-bell-5.wav"

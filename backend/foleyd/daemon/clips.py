@@ -17,6 +17,7 @@ from foleyd.audio.card import ClipMeta
 from foleyd.audio.export import read_clip, read_meta, write_clip
 from foleyd.audio.finish import Finished
 from foleyd.daemon.sources import Sources
+from foleyd.destination import picture_of
 from foleyd.errors import BadRequest
 from foleyd.recipe import Recipe
 
@@ -126,7 +127,7 @@ def write(
     if picture:
         from foleyd.audio.picture import draw
 
-        drawn = path.with_suffix(".png")
+        drawn = picture_of(path)
         draw(drawn, done.samples, done.rate, made.prompt)
     return Clip(
         path=str(path),

@@ -22,6 +22,9 @@ SURROUNDINGS = {
     "PYTHONUNBUFFERED": "1",
     # the few operations that an Apple GPU lacks run on the CPU
     "PYTORCH_ENABLE_MPS_FALLBACK": "1",
+    # a thread that has done its share sleeps instead of spinning: beside a host that is busy itself, threads
+    # that spin keep the one they wait for from its core
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 """What is in the environment of every process that loads a model."""
 _TAIL_LINES = 40

@@ -16,6 +16,9 @@ from hypothesis import settings
 # hub gets a closed port at once instead of the real one
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 
+# as workers do (`foleyd.daemon.life`): tests run beside daemons, compilers and each other
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # a slow machine is not a failure, and examples are not kept in the working tree
 settings.register_profile("foleyd", deadline=None, database=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("foleyd")
@@ -34,9 +37,11 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Every process of a run finds what one of them has compiled."""
+    """Every process of a run finds what one of them has compiled, those that run tests side by side, too."""
+    run = tmp_path_factory.getbasetemp()
+    whole = run.parent if "PYTEST_XDIST_WORKER" in os.environ else run
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NUMBA_CACHE_DIR", str(tmp_path_factory.mktemp("numba")))
+        patch.setenv("NUMBA_CACHE_DIR", str(whole / "numba"))
         yield
 
 

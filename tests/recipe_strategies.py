@@ -89,8 +89,15 @@ def _fits(values: dict[str, object]) -> bool:
     assert isinstance(stop, float)
     if values["operation"] == "layers" and not _layered(values):
         return False
-    redo = [values[name] for name in ("redo_from", "redo_to") if name in values]
-    return start < stop and (not redo or redo[0] < redo[1])  # type: ignore[operator]
+    return start < stop and (values["operation"] != "inpaint" or _redone(values))
+
+
+def _redone(values: dict[str, object]) -> bool:
+    start, stop, low, high = (values.get(f"redo_{name}") for name in ("from", "to", "low", "high"))
+    if (start is None) != (stop is None) or (start, low, high).count(None) == 3:
+        return False
+    in_order = start is None or start < stop  # type: ignore[operator]
+    return in_order and (None in (low, high) or high >= 1.26 * low)  # type: ignore[operator]
 
 
 def _layered(values: dict[str, object]) -> bool:

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 
 from foleyd.field import Field, Kind, Part, Source
 from foleyd.finishing_fields import FINISHING
-from foleyd.operation_fields import BOUND_FIELDS, OPERATIONS, OWN, OWN_FIELDS, SEED_LIMIT
+from foleyd.operation_fields import BOUND_FIELDS, LEAST_BAND, OPERATIONS, OWN, OWN_FIELDS, SEED_LIMIT
 
 __all__ = [
     "BOUND_FIELDS",
     "FIELDS",
+    "LEAST_BAND",
     "OPERATIONS",
     "OWN_FIELDS",
     "ROLES",

@@ -34,6 +34,7 @@ from foleyd.errors import BadRequest
 from foleyd.fields import (
     BOUND_FIELDS,
     FIELDS,
+    LEAST_BAND,
     OPERATIONS,
     OWN_FIELDS,
     ROLES,
@@ -121,6 +122,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     distance: float | None = None
     redo_from: float | None = None
     redo_to: float | None = None
+    redo_low: float | None = None
+    redo_high: float | None = None
     before: float | None = None
     after: float | None = None
     towards: str | None = None
@@ -160,11 +163,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"sources are {_listing(given)}: operation '{self.operation}' takes {_listing(needed)}."
             )
         self._check_own_fields()
-        if None not in (self.redo_from, self.redo_to) and not self.redo_from < self.redo_to:  # type: ignore[operator]
-            raise BadRequest(
-                f"redo_from is {self.redo_from:g}, redo_to {self.redo_to:g}: give a range that ends after it "
-                "begins."
-            )
+        if self.operation == "inpaint":
+            self._check_part()
         if self.operation == "extend":
             self._check_extension()
         if self.operation == "layers":
@@ -189,6 +189,22 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise BadRequest(
                 f"{self.bars:g} bars at {self.bpm:g} bpm last {lasting:.3f} s: a sound has {low:g} to "
                 f"{high:g} s."
+            )
+
+    def _check_part(self) -> None:
+        start, stop, low, high = self.redo_from, self.redo_to, self.redo_low, self.redo_high
+        if (start, stop, low, high).count(None) == 4 or (start is None) != (stop is None):
+            name = "redo_from" if start is None else "redo_to"
+            band = ", or a band with redo_low and redo_high" if stop is None else ""
+            raise BadRequest(f"{name} is missing: give {accepts(FIELDS[name])} for 'inpaint'{band}.")
+        if start is not None and stop is not None and not start < stop:
+            raise BadRequest(
+                f"redo_from is {start:g}, redo_to {stop:g}: give a range that ends after it begins."
+            )
+        if low is not None and high is not None and high < LEAST_BAND * low:
+            raise BadRequest(
+                f"redo_low is {low:g}, redo_high {high:g}: give a band of a third of an octave or more, from "
+                f"{low:g} to {math.ceil(LEAST_BAND * low)} Hz at least."
             )
 
     def _check_extension(self) -> None:

@@ -217,6 +217,8 @@ def test_a_part_is_made_anew_and_the_rest_is_the_source_s_own(
         (("--redo-from", 0.4, "--redo-to", 0.2), "give a range that ends after it begins"),
         (("--redo-from", 0.7, "--redo-to", 0.9), "redo_from is 0.7, the source lasts 0.600 s"),
         (("--redo-from", -1, "--redo-to", 0.2), "redo_from"),
+        (("--redo-low", 900, "--redo-high", 950), "redo_low is 900, redo_high 950: give a band of a third"),
+        (("--redo-low", 7000), "redo_low is 7000: give a number from 50 to 6000 Hz"),
     ],
 )
 def test_a_range_that_is_none_is_refused(
@@ -226,6 +228,33 @@ def test_a_range_that_is_none_is_refused(
     ran = run("render", "a bell", "--operation", "inpaint", "--model", model, "--source", door, *flags)
     assert ran.status == 2, ran.err
     assert said in ran.err
+
+
+def test_a_band_is_made_anew_and_the_rest_is_the_source_s_own(
+    run: Run, model: str, tmp_path: Path, no_worker: Callable[[], None]
+) -> None:
+    street, out = tmp_path / "street.wav", tmp_path / "made.wav"
+    street.write_bytes(encoded(0.2 * noise(52_921, 2), subtype="PCM_24"))
+    inpaint = ("render", "a bell", "--operation", "inpaint", "--seed", 1, "--model", model, "--source")
+    ran = run(*inpaint, street, "--redo-low", 2000, "--redo-high", 4000, "-o", out)
+    assert ran.status == 0, ran.err
+    (own, own_rate), (made, rate) = read_clip(street), read_clip(out)
+    assert (rate, made.shape[0]) == (own_rate, 2)
+    spectra = [
+        np.square(np.abs(np.fft.rfft(one[0] * np.hanning(one.shape[1]))))
+        for one in (made[:, : own.shape[1]] - own, own)
+    ]
+    hertz = np.fft.rfftfreq(own.shape[1], 1 / rate)
+    beside = ((hertz > 100) & (hertz < 1900)) | (hertz > 4200)
+    inside = (hertz > 2300) & (hertz < 3500)
+    assert spectra[0][beside].sum() < 1e-6 * spectra[1][beside].sum()
+    assert spectra[0][inside].sum() > 0.5 * spectra[1][inside].sum()
+    slow = tmp_path / "slow.wav"
+    slow.write_bytes(encoded(0.2 * noise(8000), rate=8000, subtype="PCM_16"))
+    no_worker()
+    refused = run(*inpaint, slow, "--redo-low", 3500, "-o", tmp_path / "none.wav")
+    assert refused.status == 2
+    assert "redo_low is 3500, the source at 8000 Hz ends at 4000" in refused.err
 
 
 def test_a_dull_source_gets_highs_and_stays_its_own_below(run: Run, model: str, tmp_path: Path) -> None:

@@ -101,8 +101,14 @@ def _material(sound: Sound, sources: Sources | None) -> tuple[NDArray[np.float32
         return band.topped(own, rate, take.samples, take.identity.rate, cut)
     if made.operation == "extend":
         own = patch.laid_out(own, round(anew.lead(made) * rate), recipe.frames_at(made, rate) or 0)
+    redone = anew.held_band(made, rate)
     for start, stop in anew.spans(made):
-        own = patch.patched(own, rate, take.samples, take.identity.rate, start, stop)
+        new = take.samples, take.identity.rate
+        own = (
+            patch.patched(own, rate, *new, start, stop)
+            if redone is None
+            else band.redone(own, rate, *new, *redone, start, stop)
+        )
     return own, rate
 
 

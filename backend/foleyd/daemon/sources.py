@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from foleyd import paths
-from foleyd.anew import OWN_SAMPLES
+from foleyd.anew import OWN_SAMPLES, check_band
 from foleyd.daemon import imports, label
 from foleyd.daemon.imports import Recording
 from foleyd.errors import BadRequest
@@ -168,6 +168,7 @@ def started(fields: Mapping[str, object], given: Mapping[str, Kept]) -> dict[str
             raise BadRequest(
                 f"redo_from is {begin:g}, the source lasts {first.seconds:.3f} s: give a part of it."
             )
+        check_band(filled.get("redo_low"), first.rate)
     return filled
 
 

@@ -78,6 +78,11 @@ class Ear:
         bands = int((mel.tops(self._geometry.bins * self._geometry.vae_factor) <= hertz).sum())
         return bands // self._geometry.vae_factor
 
+    def bins_to(self, hertz: float) -> int:
+        """How many latent bins, from the lowest, hear something below that frequency."""
+        bands = int((mel.bottoms(self._geometry.bins * self._geometry.vae_factor) < hertz).sum())
+        return -(-bands // self._geometry.vae_factor)
+
     def samples(
         self, source: SourceSound, count: int, lead_s: float = 0.0, goes_on: bool = False
     ) -> NDArray[np.float32]:

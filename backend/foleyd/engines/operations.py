@@ -89,8 +89,7 @@ def _morph(bench: Bench, recipes: Sequence[Recipe]) -> Start:
 
 def _anew(bench: Bench, recipes: Sequence[Recipe]) -> Start:
     clean, ear, steps = _heard(bench, recipes), bench.ear(), bench.steps
-    frames = torch.arange(clean.shape[2], device=clean.device)
-    own = torch.stack([_own(one, frames, ear) for one in recipes])[:, None, :, None]
+    own = torch.stack([_own(one, clean, ear) for one in recipes])[:, None]
     return Start(bench.noise, hooks=(_put_back(bench, clean, own, steps),))
 
 
@@ -113,12 +112,18 @@ def _put_back(bench: Bench, clean: torch.Tensor, own: torch.Tensor, steps: int) 
     return put_back
 
 
-def _own(recipe: Recipe, frames: torch.Tensor, ear: Ear) -> torch.Tensor:
-    """Which of the latent `frames` are the source's: those that no span touches."""
+def _own(recipe: Recipe, clean: torch.Tensor, ear: Ear) -> torch.Tensor:
+    """Which of the latents `[t, f]` are the source's: those that no span touches, those beside a band."""
+    frames = torch.arange(clean.shape[2], device=clean.device)
     own = torch.ones_like(frames, dtype=torch.bool)
     for start, stop in anew.spans(recipe):
         own &= (frames < math.floor(ear.place(start))) | (frames >= ear.place(stop))
-    return own
+    beside = torch.zeros(clean.shape[3], dtype=torch.bool, device=clean.device)
+    if (redone := anew.band(recipe)) is not None:
+        low, high = redone
+        beside[: ear.bins_below(low)] = True
+        beside[ear.bins_to(high) :] = True
+    return own[:, None] | beside
 
 
 def _heard(bench: Bench, recipes: Sequence[Recipe]) -> torch.Tensor:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 
+import msgspec
 from hypothesis import strategies as st
 
-from foleyd.fields import BOUND_FIELDS, FIELDS, OPERATIONS, OWN_FIELDS, Field
+from foleyd.fields import BOUND_FIELDS, FIELDS, OPERATIONS, OWN_FIELDS, Field, longest
 from foleyd.recipe import Recipe, make
 from foleyd.values import normalise
 
@@ -57,15 +58,16 @@ LENGTH = ("seconds", "bars", "bpm", "beats")
 """The fields that say how long, of which some exclude others."""
 
 
-def lengths() -> st.SearchStrategy[dict[str, object]]:
+def lengths(operation: str) -> st.SearchStrategy[dict[str, object]]:
     """Values of :data:`LENGTH` that agree with each other: none, seconds, or bars at a tempo."""
     bars = {
         "bars": st.integers(500, 2000).map(lambda thousandths: thousandths / 1000),
         "bpm": st.integers(60_000, 200_000).map(lambda thousandths: thousandths / 1000),
     }
+    seconds = msgspec.structs.replace(FIELDS["seconds"], high=longest(operation))
     return (
         st.just({})
-        | st.fixed_dictionaries({"seconds": value_of(FIELDS["seconds"])})
+        | st.fixed_dictionaries({"seconds": value_of(seconds)})
         | st.fixed_dictionaries(bars, optional={"beats": st.integers(2, 8)})
     )
 
@@ -126,4 +128,4 @@ def _of_operation(operation: str) -> st.SearchStrategy[Recipe]:
             lambda one: any(one.values())
         )
         return st.tuples(given, added).map(lambda parts: make(**parts[0] | parts[1], seconds=25))
-    return st.tuples(given, lengths()).map(lambda parts: make(**parts[0], **parts[1]))
+    return st.tuples(given, lengths(operation)).map(lambda parts: make(**parts[0], **parts[1]))

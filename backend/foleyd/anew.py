@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from foleyd.errors import BadRequest
-from foleyd.operation_fields import LEAST_BAND, REACH_HZ
+from foleyd.operation_fields import LEAST_BAND, LONG, REACH_HZ
 from foleyd.recipe import Recipe, length
 
 Span = tuple[float, float]
@@ -26,6 +26,18 @@ def spans(recipe: Recipe) -> tuple[Span, ...]:
 def lead(recipe: Recipe) -> float:
     """The seconds of the sound before its source begins."""
     return recipe.before or 0.0
+
+
+def computed(recipe: Recipe, longest: float) -> float | None:
+    """About how many seconds of sound a network makes for the recipe where `longest` fit into one piece: what
+    is made in windows is made twice, since they overlap by half. None for a length of ``auto``."""
+    whole = length(recipe)
+    if whole is None:
+        return None
+    if whole <= longest or recipe.operation not in LONG:
+        return float(whole)
+    new = spans(recipe) or ((0.0, float(whole)),)
+    return 2 * sum(min(stop, float(whole)) - start for start, stop in new)
 
 
 def band(recipe: Recipe) -> Band | None:

@@ -32,6 +32,15 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
 }
 """The operations that a recipe may name, each with the roles of the sources that it needs, in their order."""
 
+LONGEST_S = 30.0
+"""Seconds of a sound that is made in one piece."""
+
+LONG_S = 600.0
+"""Seconds of a sound that is made in windows."""
+
+LONG: frozenset[str] = frozenset({"text", "extend"})
+"""The operations that go on in windows where a model's longest piece ends."""
+
 OWN_FIELDS: Mapping[str, Mapping[str, object]] = {
     "restyle": {"strength": 0.5},
     "vary": {"centre": None, "distance": 0.25},
@@ -155,7 +164,7 @@ OWN: tuple[Field, ...] = (
         kind="number",
         unit="s",
         low=0.0,
-        high=29.9,
+        high=LONG_S - 0.1,
         grid=0.001,
         default=None,
         optional=True,
@@ -168,7 +177,7 @@ OWN: tuple[Field, ...] = (
         kind="number",
         unit="s",
         low=0.0,
-        high=29.9,
+        high=LONG_S - 0.1,
         grid=0.001,
         default=None,
         optional=True,

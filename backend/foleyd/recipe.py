@@ -43,6 +43,7 @@ from foleyd.fields import (
     Field,
     Part,
     Source,
+    longest,
 )
 from foleyd.values import accepts, check, read_text
 
@@ -171,7 +172,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             self._check_layers()
 
     def _check_length(self) -> None:
+        high = longest(self.operation)
         if self.bars is None:
+            if self.seconds != "auto" and self.seconds > high:
+                raise BadRequest(
+                    f"seconds is {self.seconds:g}: '{self.operation}' makes {FIELDS['seconds'].low:g} to "
+                    f"{high:g} s."
+                )
             for name, given in (
                 ("bpm", self.bpm is not None),
                 ("beats", self.beats != FIELDS["beats"].default),
@@ -183,7 +190,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise BadRequest("bars is given without bpm: give the tempo, or seconds instead.")
         if self.seconds != "auto":
             raise BadRequest("both seconds and bars are given: give one of them.")
-        low, high = FIELDS["seconds"].low or 0.0, FIELDS["seconds"].high or math.inf
+        low = FIELDS["seconds"].low or 0.0
         lasting = float(length(self) or 0)
         if not low <= lasting <= high:
             raise BadRequest(

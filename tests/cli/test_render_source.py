@@ -80,7 +80,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "notes.txt": (b"buy milk", "notes.txt cannot be read as audio"),
     "empty.wav": (b"", "empty.wav cannot be read as audio"),
     "none.wav": (wav(0), "none.wav holds no sound"),
-    "long.wav": (wav(31 * RATE), "long.wav lasts 31.0 s: cut it to 30 s or less"),
+    "long.wav": (wav(31 * RATE), "the source lasts 31.0 s: cut it to 30 s or less"),
     "broken.wav": (encoded(BROKEN, subtype="FLOAT"), "samples that are not numbers"),
     "wide.wav": (encoded(noise(100, 3)), "wide.wav has 3 channels"),
 }
@@ -311,13 +311,30 @@ def test_a_source_is_extended_and_stays_its_own(run: Run, model: str, door: Path
     np.testing.assert_array_equal(read_clip(tmp_path / "again.wav")[0], made)
 
 
+def test_minutes_are_made_in_windows_and_extended_again(
+    run: Run, model: str, door: Path, tmp_path: Path
+) -> None:
+    extend = ("render", "a bell", "--operation", "extend", "--seed", 1, "--steps", 1, "--model", model)
+    long, longer = tmp_path / "long.wav", tmp_path / "longer.wav"
+    for source, after, out in ((door, 30, long), (long, 1.4, longer)):
+        ran = run(*extend, "--source", source, "--after", after, "-o", out)
+        assert ran.status == 0, ran.err
+    (own, rate), (made, again) = read_clip(long), read_clip(longer)
+    assert (own.shape[1], again, made.shape[1]) == (round(30.6 * rate), rate, 32 * rate)
+    np.testing.assert_array_equal(made[:, : own.shape[1]], own)
+    assert np.abs(made[:, own.shape[1] :]).max() > 0.01
+    refused = run("render", "a bell", "--operation", "restyle", "--model", model, "--source", long)
+    assert refused.status == 2
+    assert "the source lasts 30.6 s: cut it to 30 s or less first; only 'extend'" in refused.err
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
         ((), "before and after are missing"),
-        (("--after", 29.8), "the extended sound would last 30.4 s: 30 s are the most"),
+        (("--after", 599.8), "the extended sound would last 600.4 s: 600 s are the most"),
         (("--after", 1, "--seconds", 2), "as long as its source and what is added"),
-        (("--after", 31), "after is 31: give a number from 0 to 29.9 s"),
+        (("--after", 601), "after is 601: give a number from 0 to 599.9 s"),
     ],
 )
 def test_an_extension_that_is_none_is_refused(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from foleyd import __version__, commands, recipe
+from foleyd import __version__, anew, commands, recipe
 from foleyd.daemon.by_sound import BySound
 from foleyd.daemon.dispatch import Dispatcher, Finishes, Heard, Order, results
 from foleyd.daemon.estimate import FEWEST_STEPS, Work
@@ -383,7 +383,7 @@ def _work(request: Request) -> Work:
     steps = max(1, recipe.steps_taken(made))
     return Work(
         model=f"{request.model.id} {request.model.revision[:12]}".strip(),
-        seconds=float(recipe.length(made) or able.auto_seconds),
+        seconds=anew.computed(made, able.seconds[1]) or able.auto_seconds,
         steps=steps,
         guided=(made.guidance or 1.0) > 1.0,
         guided_share=made.guidance_to - made.guidance_from,

@@ -63,17 +63,17 @@ def test_unknown_fields_are_refused_in_one_sentence(name: str, says: str) -> Non
 
 def test_no_way_in_goes_round_the_checks() -> None:
     good = make(prompt="x")
-    wrong: dict[str, Any] = {"prompt": "x", "seconds": 99.0}
+    wrong: dict[str, Any] = {"prompt": "x", "seconds": 999.0}
     attempts: list[Callable[[], object]] = [
         lambda: Recipe(**wrong),
         lambda: msgspec.convert(wrong, Recipe),
         lambda: msgspec.json.decode(json.dumps(wrong).encode(), type=Recipe),
         lambda: msgspec.msgpack.decode(msgspec.msgpack.encode(wrong), type=Recipe),
-        lambda: msgspec.structs.replace(good, seconds=99.0),
-        lambda: change(good, seconds=99.0),
+        lambda: msgspec.structs.replace(good, seconds=999.0),
+        lambda: change(good, seconds=999.0),
     ]
     for attempt in attempts:
-        with pytest.raises(BadRequest, match=r"^seconds is 99"):
+        with pytest.raises(BadRequest, match=r"^seconds is 999"):
             attempt()
     assert Recipe(prompt="  x ", seconds=float32(0.3)) == make(prompt="x", seconds=0.3)
 

@@ -114,7 +114,7 @@ def _material(sound: Sound, sources: Sources | None) -> tuple[NDArray[np.float32
 
 def notes(sound: Sound, done: Finished) -> tuple[str, ...]:
     """What could not be met to the letter: wishes of the finishing, and a take that could not be kept."""
-    return (*done.notes, *filter(None, [sound.take.unkept]))
+    return (*sound.notes, *done.notes, *filter(None, [sound.take.unkept]))
 
 
 def write(

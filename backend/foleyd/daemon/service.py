@@ -96,6 +96,7 @@ class Service:
         self._usage = usage
         self._intake = Intake(library, dispatcher.call, source_folder)
         self._by_sound = BySound(library, dispatcher.call)
+        dispatcher.near = self._by_sound.near
         self.outcomes = Outcomes(library, dispatcher.call, self._by_sound)
 
     def arrived(self, command: str, client: str, via: str, lease_s: float | None = None) -> None:
@@ -245,7 +246,14 @@ class Service:
             msgspec.structs.replace(prepared, recipe=one) for one in series(prepared.recipe, request.count)
         ]
         orders = [
-            Order(one, request.runtime, request.deliver, rank=request.rank, retries=request.retries)
+            Order(
+                one,
+                request.runtime,
+                request.deliver,
+                rank=request.rank,
+                retries=request.retries,
+                until=None if request.within_s is None else time.monotonic() + request.within_s,
+            )
             for one in requests
         ]
         first_heard = [msgspec.structs.replace(one, heard=heard) for one in orders]

@@ -11,6 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
 from foleyd.daemon import marks
 from foleyd.daemon.ears import AT_ONCE, Ears, Vector
 from foleyd.daemon.hearings import Hearings
@@ -74,6 +78,20 @@ def nearness(root: Path, ears: Ears, clips: Sequence[ClipInfo]) -> list[float]:
         -1.0 if one is None else round(float(one @ said[clip.prompt]), 4)
         for clip, one in zip(clips, heard, strict=True)
     ]
+
+
+def nearness_of(
+    ears: Ears, model: str, words: str, samples: NDArray[np.float32], rate: int
+) -> float | None:
+    """How near samples `[n]` at `rate` Hz are to words, -1 to 1 and -1 where nothing is heard in them; None
+    for ears that are not those of `model` (its id and revision). Raises BadRequest, WorkerDied."""
+    if ears.name != model:
+        return None
+    with tempfile.TemporaryDirectory(prefix="foleyd-") as folder:
+        path = Path(folder) / "take.wav"
+        soundfile.write(path, samples, rate, subtype="FLOAT")
+        heard = ears.of([words], [path])
+    return -1.0 if heard.files[0] is None else float(heard.files[0] @ heard.texts[0])
 
 
 def _pool(library: Library, asked: LibraryRequest) -> tuple[list[ClipInfo], int]:

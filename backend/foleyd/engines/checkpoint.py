@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True):
     lengths far below those it was trained on (the published checkpoints: ten seconds). `window_seconds`: a
     sound that is longer than the longest clip is made in windows of this length, twice `auto_seconds` where
     it is not given. `steps`, `guidance`, `scheduler`: defaults.
+    `least_similarity`: what nearly all of its sounds have to their words, by its own audio tower.
     """
 
     seconds: tuple[float, float] = (0.3, 30.0)
@@ -54,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True):
     steps: int = 25
     guidance: float = 2.5
     scheduler: str = "dpmpp-2m"
+    least_similarity: float | None = None
 
     def __post_init__(self) -> None:
         shortest, longest = self.seconds
@@ -279,6 +281,7 @@ def read(folder: Path, revision: str = "") -> Checkpoint:
             guidance=settings.guidance,
             scheduler=settings.scheduler,
             revision=revision,
+            least_similarity=settings.least_similarity if tower else None,
         ),
         scheduler=scheduler,
         vocoder=vocoder.kind,

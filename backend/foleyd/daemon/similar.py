@@ -20,6 +20,7 @@ from foleyd.daemon.ears import AT_ONCE, Ears, Vector
 from foleyd.daemon.hearings import Hearings
 from foleyd.daemon.imports import Recording
 from foleyd.daemon.library import Library
+from foleyd.daemon.preference import order
 from foleyd.daemon.sources import Sources
 from foleyd.errors import BadRequest
 from foleyd.messages import ClipInfo, LibraryReply, LibraryRequest
@@ -40,7 +41,8 @@ def similar(
     asked: LibraryRequest,
     buffers: Sequence[bytes] = (),
 ) -> LibraryReply:
-    """The clips that sound most like what is asked for, the nearest first; a clip is not like itself.
+    """The clips that sound most like what is asked for, the nearest first, of those as near the best liked
+    (:mod:`foleyd.daemon.preference`); a clip is not like itself.
 
     Blocks while it listens. `decode` reads a file's bytes. Raises BadRequest, WorkerDied.
     """
@@ -57,11 +59,13 @@ def similar(
     _listen(hearings, ears, [*pool, *own])
     wanted = _wanted(hearings, ears, decode, asked, buffers, itself)
     others = [clip.clip_id for clip in pool if clip.clip_id not in itself]
-    near = hearings.near(ears.name, wanted, others, asked.offset + asked.limit)[asked.offset :]
     known = {clip.clip_id: clip for clip in pool}
+    near = hearings.near(ears.name, wanted, others, len(others))
+    places = order([one.similarity for one in near], [known[one.clip_id] for one in near])
+    told = [near[place] for place in places[asked.offset : asked.offset + asked.limit]]
     return LibraryReply(
-        clips=tuple(known[one.clip_id] for one in near),
-        similarity=tuple(round(one.similarity, 4) for one in near),
+        clips=tuple(known[one.clip_id] for one in told),
+        similarity=tuple(round(one.similarity, 4) for one in told),
         total=len(others),
     )
 

@@ -29,12 +29,10 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from foleyd import mixture
+from foleyd import mixture, operation_checks
 from foleyd.errors import BadRequest
 from foleyd.fields import (
-    BOUND_FIELDS,
     FIELDS,
-    LEAST_BAND,
     OPERATIONS,
     OWN_FIELDS,
     ROLES,
@@ -45,7 +43,7 @@ from foleyd.fields import (
     Source,
     longest,
 )
-from foleyd.values import accepts, check, read_text
+from foleyd.values import check, read_text
 
 __all__ = [
     "DRAWN_SEEDS",
@@ -83,9 +81,6 @@ FORMAT = 1
 
 DRAWN_SEEDS = 2**24
 """Seeds that foleyd draws are below this: hosts that only know float32 must be able to send them back."""
-
-ATTACK_SHARE, TAIL_SHARE = 0.5, 0.25
-"""Around its place, the share of the time until then in which a layer gives way to the next."""
 
 LONGEST_DOCUMENT = 65_536
 """Bytes of JSON that :func:`from_json` looks at; the largest recipe is far smaller."""
@@ -163,13 +158,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise BadRequest(
                 f"sources are {_listing(given)}: operation '{self.operation}' takes {_listing(needed)}."
             )
-        self._check_own_fields()
-        if self.operation == "inpaint":
-            self._check_part()
-        if self.operation == "extend":
-            self._check_extension()
-        if self.operation == "layers":
-            self._check_layers()
+        for name, value in operation_checks.filled(self.operation, msgspec.structs.asdict(self)).items():
+            msgspec.structs.force_setattr(self, name, value)
+        operation_checks.check(self, length(self))
 
     def _check_length(self) -> None:
         high = longest(self.operation)
@@ -197,58 +188,6 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"{self.bars:g} bars at {self.bpm:g} bpm last {lasting:.3f} s: a sound has {low:g} to "
                 f"{high:g} s."
             )
-
-    def _check_part(self) -> None:
-        start, stop, low, high = self.redo_from, self.redo_to, self.redo_low, self.redo_high
-        if (start, stop, low, high).count(None) == 4 or (start is None) != (stop is None):
-            name = "redo_from" if start is None else "redo_to"
-            band = ", or a band with redo_low and redo_high" if stop is None else ""
-            raise BadRequest(f"{name} is missing: give {accepts(FIELDS[name])} for 'inpaint'{band}.")
-        if start is not None and stop is not None and not start < stop:
-            raise BadRequest(
-                f"redo_from is {start:g}, redo_to {stop:g}: give a range that ends after it begins."
-            )
-        if low is not None and high is not None and high < LEAST_BAND * low:
-            raise BadRequest(
-                f"redo_low is {low:g}, redo_high {high:g}: give a band of a third of an octave or more, from "
-                f"{low:g} to {math.ceil(LEAST_BAND * low)} Hz at least."
-            )
-
-    def _check_extension(self) -> None:
-        added = (self.before or 0.0) + (self.after or 0.0)
-        if not added:
-            raise BadRequest("before and after are missing: give the seconds to add, before, after or both.")
-        whole = length(self)
-        if whole is None or whole <= added:
-            raise BadRequest(
-                "seconds is the length of the whole of an 'extend', its source included: give the source, "
-                "and leave seconds out."
-            )
-
-    def _check_layers(self) -> None:
-        if self.attack is None and self.tail is None:
-            raise BadRequest("attack and tail are missing: say in words how it begins, how it ends, or both.")
-        until, start = self.attack_until or 0.0, self.tail_from or 0.0
-        if None not in (self.attack, self.tail) and until * (1 + ATTACK_SHARE) > start * (1 - TAIL_SHARE):
-            raise BadRequest(
-                f"attack_until is {until:g}, tail_from {start:g}: leave the body room, with a tail from "
-                f"{until * (1 + ATTACK_SHARE) / (1 - TAIL_SHARE):.3g} s on or later."
-            )
-
-    def _check_own_fields(self) -> None:
-        """Refuse what belongs to other operations, and fill in what this one needs and was not given."""
-        mine = OWN_FIELDS.get(self.operation, {})
-        for name in BOUND_FIELDS:
-            if name in mine and getattr(self, name) is None:
-                if mine[name] is None:
-                    raise BadRequest(
-                        f"{name} is missing: give {accepts(FIELDS[name])} for '{self.operation}'."
-                    )
-                if mine[name] is not msgspec.UNSET:
-                    msgspec.structs.force_setattr(self, name, mine[name])
-            elif name not in mine and getattr(self, name) is not None:
-                owners = " and ".join(f"'{one}'" for one, fields in OWN_FIELDS.items() if name in fields)
-                raise BadRequest(f"{name} is given: it belongs to {owners}, not to '{self.operation}'.")
 
 
 class Defaults(Protocol):

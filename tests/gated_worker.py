@@ -2,7 +2,7 @@
 
 A prompt with "wait" in it stops before its third step until :func:`open_gate`, or until it is cancelled, one
 with "linger" after the first piece of its sound; one with "fail" in it fails there, and one with "flawed"
-in it where its seed is below :data:`SOUND_FROM`. All runs below
+in it where its seed is below :data:`SOUND_FROM`; one with "clipped" in it is clipped there. All runs below
 FOLEYD_HOME, which the daemon hands on.
 """
 
@@ -13,6 +13,8 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from faulty_worker import FaultyEngine
 from foleyd.daemon import worker
@@ -67,7 +69,7 @@ class GatedEngine(FaultyEngine):
             progress(step)
 
         self._list(recipes[0].prompt, 0)
-        return super().render(
+        takes = super().render(
             recipes,
             progress=listed,
             heard=heard,
@@ -75,6 +77,7 @@ class GatedEngine(FaultyEngine):
             check_silence=check_silence,
             threads=threads,
         )
+        return [_clipped(take) if "clipped" in recipes[0].prompt else take for take in takes]
 
     def gate(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
         """Wait, or fail, as the prompt says."""
@@ -98,6 +101,14 @@ class GatedEngine(FaultyEngine):
     def _list(self, prompt: str, step: int) -> None:
         with (self._home / "steps").open("a") as file:
             file.write(f"{prompt}\t{step}\n")
+
+
+def _clipped(take: Take) -> Take:
+    """With its peaks cut off, where its seed is below :data:`SOUND_FROM`."""
+    if take.seed >= SOUND_FROM:
+        return take
+    height = np.abs(take.samples).max() / 2
+    return take._replace(samples=np.clip(take.samples, -height, height))
 
 
 def load(request: Load, progress: Callable[[LoadStep], None]) -> GatedEngine:

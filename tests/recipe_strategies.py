@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 
+import msgspec
 from hypothesis import strategies as st
 
-from foleyd.fields import BOUND_FIELDS, FIELDS, OPERATIONS, OWN_FIELDS, Field
+from foleyd.fields import BOUND_FIELDS, FIELDS, OPERATIONS, OWN_FIELDS, Field, longest
 from foleyd.recipe import Recipe, make
 from foleyd.values import normalise
 
@@ -57,15 +58,16 @@ LENGTH = ("seconds", "bars", "bpm", "beats")
 """The fields that say how long, of which some exclude others."""
 
 
-def lengths() -> st.SearchStrategy[dict[str, object]]:
+def lengths(operation: str) -> st.SearchStrategy[dict[str, object]]:
     """Values of :data:`LENGTH` that agree with each other: none, seconds, or bars at a tempo."""
     bars = {
         "bars": st.integers(500, 2000).map(lambda thousandths: thousandths / 1000),
         "bpm": st.integers(60_000, 200_000).map(lambda thousandths: thousandths / 1000),
     }
+    seconds = msgspec.structs.replace(FIELDS["seconds"], high=longest(operation))
     return (
         st.just({})
-        | st.fixed_dictionaries({"seconds": value_of(FIELDS["seconds"])})
+        | st.fixed_dictionaries({"seconds": value_of(seconds)})
         | st.fixed_dictionaries(bars, optional={"beats": st.integers(2, 8)})
     )
 
@@ -89,8 +91,15 @@ def _fits(values: dict[str, object]) -> bool:
     assert isinstance(stop, float)
     if values["operation"] == "layers" and not _layered(values):
         return False
-    redo = [values[name] for name in ("redo_from", "redo_to") if name in values]
-    return start < stop and (not redo or redo[0] < redo[1])  # type: ignore[operator]
+    return start < stop and (values["operation"] != "inpaint" or _redone(values))
+
+
+def _redone(values: dict[str, object]) -> bool:
+    start, stop, low, high = (values.get(f"redo_{name}") for name in ("from", "to", "low", "high"))
+    if (start is None) != (stop is None) or (start, low, high).count(None) == 3:
+        return False
+    in_order = start is None or start < stop  # type: ignore[operator]
+    return in_order and (None in (low, high) or high >= 1.26 * low)  # type: ignore[operator]
 
 
 def _layered(values: dict[str, object]) -> bool:
@@ -119,4 +128,4 @@ def _of_operation(operation: str) -> st.SearchStrategy[Recipe]:
             lambda one: any(one.values())
         )
         return st.tuples(given, added).map(lambda parts: make(**parts[0] | parts[1], seconds=25))
-    return st.tuples(given, lengths()).map(lambda parts: make(**parts[0], **parts[1]))
+    return st.tuples(given, lengths(operation)).map(lambda parts: make(**parts[0], **parts[1]))

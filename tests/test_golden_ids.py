@@ -199,6 +199,8 @@ ANOTHER: dict[str, object] = {
     "distance": 0.5,
     "redo_from": 0.1,
     "redo_to": 12,
+    "redo_low": 300,
+    "redo_high": 5000,
     "before": 0.75,
     "after": 1.25,
     "towards": "a bell",
@@ -239,6 +241,7 @@ def test_a_field_moves_the_ids_of_its_part_only(name: str) -> None:
 
 
 BESIDE: dict[str, dict[str, object]] = {
+    "inpaint": {"redo_from": 8, "redo_to": 9},
     "extend": {"seconds": 5, "after": 1},
     "layers": {"attack": "a knock", "tail": "a hum"},
 }

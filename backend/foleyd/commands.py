@@ -45,7 +45,8 @@ class OscForm(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """One command: its structs, where ZeroMQ takes it (empty: nowhere), its OSC form (None: it has none)."""
+    """One command: its structs, where ZeroMQ takes it (empty: nowhere), its OSC form (None: it has none), and
+    `more` OSC forms of parts of it."""
 
     name: str
     request: type[Message]
@@ -53,6 +54,7 @@ class Command(msgspec.Struct, frozen=True):
     channels: tuple[Channel, ...]
     about: str
     osc: OscForm | None = None
+    more: tuple[OscForm, ...] = ()
 
 
 _ID = Argument("id", "i", "The job; -1 lets the daemon choose. Replies carry the same id.")
@@ -108,6 +110,21 @@ _ROWS: tuple[Command, ...] = (
                 '/done "/clip/search" text total',
             ),
             about="Pairs: limit, tag, favourites. One reply for each clip, then /done.",
+        ),
+        (
+            OscForm(
+                "/clip/similar",
+                (Argument("sound", "s", "A clip by its id, or what to hear, in words."),),
+                pairs=True,
+                replies=(
+                    "/clip/similar sound number total clipID name seconds path similarity rating favourite",
+                    '/done "/clip/similar" sound total',
+                    '/fail "/clip/similar" message code',
+                ),
+                about="Clips that sound like it, the nearest first (similarity 1 is the same sound); of "
+                "those equally near, favourites and higher ratings. Pairs: limit, tag, favourites. The first "
+                "search listens to every clip, which takes its time; what is sent meanwhile is done.",
+            ),
         ),
     ),
     Command("models", m.ModelsRequest, m.ModelsReply, ("shell",), "The models on this disk."),

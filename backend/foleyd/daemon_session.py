@@ -67,13 +67,15 @@ class DaemonSession(Session):
         return Take(identity=about, samples=result.audio[0].samples[0])
 
     def _brought(self, request: Request) -> dict[str, tuple[bytes, int, int]]:
-        """The samples of the recipe's sources that are here; the daemon may have the others."""
+        """The samples of the recipe's sources that are here and fit into a frame; the daemon may have the
+        others, as it has those that this library keeps."""
         from foleyd.audio.export import read_clip
+        from foleyd.wire.envelope import MOST_FRAME_BYTES
 
         brought = {}
         for one in request.recipe.sources:
             kept = self.sources.find(one.sha256)
-            if kept is not None:
+            if kept is not None and 4 * kept.frames * kept.channels <= MOST_FRAME_BYTES:
                 samples, rate = read_clip(kept.path)
                 brought[one.role] = samples.tobytes(), kept.channels, rate
         return brought

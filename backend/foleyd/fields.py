@@ -10,11 +10,25 @@ from collections.abc import Mapping
 
 from foleyd.field import Field, Kind, Part, Source
 from foleyd.finishing_fields import FINISHING
-from foleyd.operation_fields import BOUND_FIELDS, OPERATIONS, OWN, OWN_FIELDS, SEED_LIMIT
+from foleyd.operation_fields import (
+    BOUND_FIELDS,
+    LEAST_BAND,
+    LONG,
+    LONG_S,
+    LONGEST_S,
+    OPERATIONS,
+    OWN,
+    OWN_FIELDS,
+    SEED_LIMIT,
+)
 
 __all__ = [
     "BOUND_FIELDS",
     "FIELDS",
+    "LEAST_BAND",
+    "LONG",
+    "LONGEST_S",
+    "LONG_S",
     "OPERATIONS",
     "OWN_FIELDS",
     "ROLES",
@@ -24,6 +38,7 @@ __all__ = [
     "Kind",
     "Part",
     "Source",
+    "longest",
 ]
 
 SCHEDULERS: tuple[str, ...] = (
@@ -40,6 +55,11 @@ SCHEDULERS: tuple[str, ...] = (
 
 ROLES: frozenset[str] = frozenset(role for roles in OPERATIONS.values() for role in roles)
 """Every role that a source may have."""
+
+def longest(operation: str) -> float:
+    """The most seconds that a sound of the operation has."""
+    return LONG_S if operation in LONG else LONGEST_S
+
 
 _ROWS: tuple[Field, ...] = (
     Field(
@@ -83,12 +103,13 @@ _ROWS: tuple[Field, ...] = (
         kind="number",
         unit="s",
         low=0.3,
-        high=30.0,
+        high=LONG_S,
         grid=0.001,
         choices=("auto",),
         default="auto",
         flag="--seconds",
-        help="Length, exact to the sample; 'auto' keeps what sounds and cuts the silence after it.",
+        help="Length, exact to the sample; 'auto' keeps what sounds and cuts the silence after it. More than "
+        "30 s, made in windows, for 'text' and 'extend' alone.",
     ),
     Field(
         name="bars",

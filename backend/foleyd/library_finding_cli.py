@@ -75,8 +75,9 @@ def similar(
 ) -> None:
     """List the clips that sound most like something, the nearest first.
 
-    Nearness is told by the starter's audio and text towers: 1 is the same sound. The first time, every clip
-    has to be listened to, some dozens a second.
+    Nearness is told by the starter's audio and text towers: 1 is the same sound. Of clips that are equally
+    near, to 0.02, favourites come first and then those with higher ratings. The first time, every clip has to
+    be listened to, some dozens a second.
     """
     from foleyd.library_access import described, file_bytes
 
@@ -99,7 +100,8 @@ def similar(
     with Output(as_json) as output:
         reply = asked(output, library, data, action="similar", **fields)
         for clip, near in zip(reply.clips, reply.similarity, strict=True):
-            output.line(f"{near:5.2f}  {clip.clip_id}  {clip.name}")
+            liked = " ".join(filter(None, ["*" * clip.rating, "favourite" if clip.favourite else ""]))
+            output.line(f"{near:5.2f}  {clip.clip_id}  {clip.name}  {liked}".rstrip())
         if not reply.clips:
             tell(["There are no clips to compare with."])
 

@@ -115,7 +115,12 @@ class RenderRequest(Message, frozen=True, kw_only=True):
     ] = False
     retries: Annotated[
         int,
-        Meta(ge=0, le=8, description="Where a sound comes out silent or as no numbers: other seeds to try."),
+        Meta(
+            ge=0,
+            le=8,
+            description="Other seeds to try where a sound comes out silent, as no numbers, clipped, with a "
+            "constant offset or far from its words, as long as within_s allows; the best is taken.",
+        ),
     ] = 0
     sources: Annotated[
         dict[str, Annotated[str, Meta(max_length=1000)]],

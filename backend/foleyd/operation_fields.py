@@ -11,6 +11,13 @@ from foleyd.field import Field
 SEED_LIMIT = 2**31
 """Seeds lie in ``0 … SEED_LIMIT - 1``."""
 
+REACH_HZ = 7_600.0
+"""As high as a model at 16 kHz can make a band anew: what is left up to 8 kHz its resampler needs."""
+
+LEAST_BAND = 1.26
+"""A band that is made anew ends at least this many times its beginning, a third of an octave: both of its
+joints lie inside it."""
+
 OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "text": (),
     "restyle": ("source",),
@@ -25,10 +32,24 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
 }
 """The operations that a recipe may name, each with the roles of the sources that it needs, in their order."""
 
+LONGEST_S = 30.0
+"""Seconds of a sound that is made in one piece."""
+
+LONG_S = 600.0
+"""Seconds of a sound that is made in windows."""
+
+LONG: frozenset[str] = frozenset({"text", "extend"})
+"""The operations that go on in windows where a model's longest piece ends."""
+
 OWN_FIELDS: Mapping[str, Mapping[str, object]] = {
     "restyle": {"strength": 0.5},
     "vary": {"centre": None, "distance": 0.25},
-    "inpaint": {"redo_from": None, "redo_to": None},
+    "inpaint": {
+        "redo_from": msgspec.UNSET,
+        "redo_to": msgspec.UNSET,
+        "redo_low": msgspec.UNSET,
+        "redo_high": msgspec.UNSET,
+    },
     "extend": {"before": 0.0, "after": 0.0},
     "morph": {"towards": None, "towards_seed": msgspec.UNSET, "mix": 0.5},
     "like": {"likeness": 0.5},
@@ -95,7 +116,7 @@ OWN: tuple[Field, ...] = (
         default=None,
         optional=True,
         flag="--redo-from",
-        help="Of 'inpaint': where the part begins that is made anew.",
+        help="Of 'inpaint': where the part begins that is made anew; needed unless a band is given.",
     ),
     Field(
         name="redo_to",
@@ -111,12 +132,39 @@ OWN: tuple[Field, ...] = (
         help="Of 'inpaint': where it ends; everything outside stays the source's own.",
     ),
     Field(
+        name="redo_low",
+        part="generating",
+        kind="number",
+        unit="Hz",
+        low=50.0,
+        high=6000.0,
+        grid=1.0,
+        default=None,
+        optional=True,
+        flag="--redo-low",
+        help="Of 'inpaint': the lowest frequency that is made anew, in the part or all along; all from 0 Hz "
+        "on when absent.",
+    ),
+    Field(
+        name="redo_high",
+        part="generating",
+        kind="number",
+        unit="Hz",
+        low=100.0,
+        high=REACH_HZ,
+        grid=1.0,
+        default=None,
+        optional=True,
+        flag="--redo-high",
+        help="Of 'inpaint': the highest frequency that is made anew; as high as models reach when absent.",
+    ),
+    Field(
         name="before",
         part="generating",
         kind="number",
         unit="s",
         low=0.0,
-        high=29.9,
+        high=LONG_S - 0.1,
         grid=0.001,
         default=None,
         optional=True,
@@ -129,7 +177,7 @@ OWN: tuple[Field, ...] = (
         kind="number",
         unit="s",
         low=0.0,
-        high=29.9,
+        high=LONG_S - 0.1,
         grid=0.001,
         default=None,
         optional=True,

@@ -36,12 +36,8 @@ def fill(session: Session, talk: Talk, order: Order) -> Clip:
     talk.begin(order.request.recipe.prompt)
     sound = session.sound(order.request, retries=order.retries)
     path = order.path
-    if sound.request.recipe != order.request.recipe:
-        talk.say(f"  seed {order.request.recipe.seed} gave no sound: {sound.request.recipe.seed} was taken")
-        if order.named:
-            path = free_path(
-                path.parent, sound.request.recipe, path.suffix, set(), picture=order.picture
-            )
+    if sound.request.recipe != order.request.recipe and order.named:
+        path = free_path(path.parent, sound.request.recipe, path.suffix, set(), picture=order.picture)
     clip = clips.write(sound, path, order.subtype, session.sources, picture=order.picture)
     talk.say(sentence(clip))
     for note in clip.notes:

@@ -89,6 +89,8 @@ def _forms() -> Iterator[tuple[OscForm, str]]:
     for command in COMMANDS.values():
         if command.osc is not None:
             yield command.osc, command.osc.about or command.about
+        for form in command.more:
+            yield form, form.about
     for form in OSC_ONLY:
         yield form, form.about
 

@@ -29,10 +29,9 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from foleyd import mixture
+from foleyd import mixture, operation_checks
 from foleyd.errors import BadRequest
 from foleyd.fields import (
-    BOUND_FIELDS,
     FIELDS,
     OPERATIONS,
     OWN_FIELDS,
@@ -42,8 +41,9 @@ from foleyd.fields import (
     Field,
     Part,
     Source,
+    longest,
 )
-from foleyd.values import accepts, check, read_text
+from foleyd.values import check, read_text
 
 __all__ = [
     "DRAWN_SEEDS",
@@ -82,9 +82,6 @@ FORMAT = 1
 DRAWN_SEEDS = 2**24
 """Seeds that foleyd draws are below this: hosts that only know float32 must be able to send them back."""
 
-ATTACK_SHARE, TAIL_SHARE = 0.5, 0.25
-"""Around its place, the share of the time until then in which a layer gives way to the next."""
-
 LONGEST_DOCUMENT = 65_536
 """Bytes of JSON that :func:`from_json` looks at; the largest recipe is far smaller."""
 
@@ -121,6 +118,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     distance: float | None = None
     redo_from: float | None = None
     redo_to: float | None = None
+    redo_low: float | None = None
+    redo_high: float | None = None
     before: float | None = None
     after: float | None = None
     towards: str | None = None
@@ -159,19 +158,18 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise BadRequest(
                 f"sources are {_listing(given)}: operation '{self.operation}' takes {_listing(needed)}."
             )
-        self._check_own_fields()
-        if None not in (self.redo_from, self.redo_to) and not self.redo_from < self.redo_to:  # type: ignore[operator]
-            raise BadRequest(
-                f"redo_from is {self.redo_from:g}, redo_to {self.redo_to:g}: give a range that ends after it "
-                "begins."
-            )
-        if self.operation == "extend":
-            self._check_extension()
-        if self.operation == "layers":
-            self._check_layers()
+        for name, value in operation_checks.filled(self.operation, msgspec.structs.asdict(self)).items():
+            msgspec.structs.force_setattr(self, name, value)
+        operation_checks.check(self, length(self))
 
     def _check_length(self) -> None:
+        high = longest(self.operation)
         if self.bars is None:
+            if self.seconds != "auto" and self.seconds > high:
+                raise BadRequest(
+                    f"seconds is {self.seconds:g}: '{self.operation}' makes {FIELDS['seconds'].low:g} to "
+                    f"{high:g} s."
+                )
             for name, given in (
                 ("bpm", self.bpm is not None),
                 ("beats", self.beats != FIELDS["beats"].default),
@@ -183,49 +181,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise BadRequest("bars is given without bpm: give the tempo, or seconds instead.")
         if self.seconds != "auto":
             raise BadRequest("both seconds and bars are given: give one of them.")
-        low, high = FIELDS["seconds"].low or 0.0, FIELDS["seconds"].high or math.inf
+        low = FIELDS["seconds"].low or 0.0
         lasting = float(length(self) or 0)
         if not low <= lasting <= high:
             raise BadRequest(
                 f"{self.bars:g} bars at {self.bpm:g} bpm last {lasting:.3f} s: a sound has {low:g} to "
                 f"{high:g} s."
             )
-
-    def _check_extension(self) -> None:
-        added = (self.before or 0.0) + (self.after or 0.0)
-        if not added:
-            raise BadRequest("before and after are missing: give the seconds to add, before, after or both.")
-        whole = length(self)
-        if whole is None or whole <= added:
-            raise BadRequest(
-                "seconds is the length of the whole of an 'extend', its source included: give the source, "
-                "and leave seconds out."
-            )
-
-    def _check_layers(self) -> None:
-        if self.attack is None and self.tail is None:
-            raise BadRequest("attack and tail are missing: say in words how it begins, how it ends, or both.")
-        until, start = self.attack_until or 0.0, self.tail_from or 0.0
-        if None not in (self.attack, self.tail) and until * (1 + ATTACK_SHARE) > start * (1 - TAIL_SHARE):
-            raise BadRequest(
-                f"attack_until is {until:g}, tail_from {start:g}: leave the body room, with a tail from "
-                f"{until * (1 + ATTACK_SHARE) / (1 - TAIL_SHARE):.3g} s on or later."
-            )
-
-    def _check_own_fields(self) -> None:
-        """Refuse what belongs to other operations, and fill in what this one needs and was not given."""
-        mine = OWN_FIELDS.get(self.operation, {})
-        for name in BOUND_FIELDS:
-            if name in mine and getattr(self, name) is None:
-                if mine[name] is None:
-                    raise BadRequest(
-                        f"{name} is missing: give {accepts(FIELDS[name])} for '{self.operation}'."
-                    )
-                if mine[name] is not msgspec.UNSET:
-                    msgspec.structs.force_setattr(self, name, mine[name])
-            elif name not in mine and getattr(self, name) is not None:
-                owners = " and ".join(f"'{one}'" for one, fields in OWN_FIELDS.items() if name in fields)
-                raise BadRequest(f"{name} is given: it belongs to {owners}, not to '{self.operation}'.")
 
 
 class Defaults(Protocol):

@@ -94,7 +94,8 @@ def render(
             metavar="NUMBER",
             min=0,
             max=8,
-            help="Other seeds to try where a clip comes out silent or broken.",
+            help="Other seeds to try where a clip comes out silent, broken, clipped, with a constant offset "
+            "or far from its words; the best is taken.",
         ),
     ] = 0,
     format_name: Annotated[

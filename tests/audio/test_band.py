@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -75,6 +76,73 @@ def test_a_slow_source_gets_a_rate_that_holds_the_highs() -> None:
     assert rate == 16_000
     assert made.shape == (1, 24_000)
     assert np.abs(made).max() <= 1
+
+
+def tones(*hertz: float, seconds: float = 1.5, rate: int = RATE) -> NDArray[np.float32]:
+    """Tones of equal height, float32 `[1, n]`."""
+    time = np.arange(round(seconds * rate)) / rate
+    return np.sum([0.2 * np.sin(2 * np.pi * one * time) for one in hertz], axis=0, dtype=np.float32)[None]
+
+
+def power_at(signal: NDArray[np.float32], hertz: float) -> float:
+    """In dB, 0 for a full-scale sine."""
+    windowed = signal.mean(axis=0) * np.hanning(signal.shape[1])
+    time = np.arange(len(windowed)) / RATE
+    size = np.abs(np.sum(windowed * np.exp(-2j * np.pi * hertz * time))) / len(windowed) * 4
+    return float(20 * np.log10(size + 1e-12))
+
+
+def whole_level(signal: NDArray[np.float32], edges: list[float]) -> float:
+    """The level in dB between two `edges`, to a Hertz or two."""
+    power = np.abs(np.fft.rfft(signal.mean(axis=0) * np.hanning(signal.shape[1]))) ** 2
+    hertz = np.fft.rfftfreq(signal.shape[1], 1 / RATE)
+    return float(10 * np.log10(power[(hertz >= edges[0]) & (hertz < edges[1])].mean() + 1e-20))
+
+
+@pytest.mark.parametrize(("low", "high"), [(1000, 3000), (0, 1500), (2500, math.inf), (200, 400)])
+def test_a_band_is_the_model_s_and_beside_it_the_samples_are_the_source_s_own(
+    low: float, high: float
+) -> None:
+    source = noise(channels=2)
+    take = soxr.resample(0.3 * noise(seed=5)[0], RATE, 16_000)  # its level says nothing
+    made = band.redone(source, RATE, take, 16_000, low, high)
+    added, own = made - source, source
+    for edges in ([20, 0.95 * low], [1.05 * high, 20_000]):
+        if edges[0] < edges[1]:
+            assert whole_level(added, edges) < whole_level(own, edges) - 60
+    inside = [1.15 * low or 100, min(high, 7000) / 1.15]
+    assert levels(added, inside)[0] > levels(own, inside)[0] + 1  # another sound, twice the power in all
+    assert abs(levels(made, inside)[0] - levels(own, inside)[0]) < 2
+
+
+def test_a_band_of_a_range_leaves_all_else_to_the_bit_and_has_no_step_at_its_ends() -> None:
+    source = tones(300, 2000, 6000)
+    take = 0.1 * tones(300, 1500, 6000, rate=16_000)[0]
+    made = band.redone(source, RATE, take, 16_000, 1000, 3000, 0.5, 1.0)
+    first, end = RATE // 2, RATE
+    np.testing.assert_array_equal(made[:, :first], source[:, :first])
+    np.testing.assert_array_equal(made[:, end:], source[:, end:])
+    middle = slice(first + RATE // 20, end - RATE // 20)
+    for hertz, wanted in ((300, -14), (1500, -14), (2000, -60), (6000, -14)):
+        assert power_at(made[:, middle], hertz) < wanted + 1
+        assert wanted == -60 or power_at(made[:, middle], hertz) > wanted - 1
+    steps, own = (np.abs(np.diff(one[0])) for one in (made, source))
+    assert steps.max() < 1.1 * own.max()
+
+
+def test_a_band_of_a_loud_source_gives_way_where_there_is_no_room() -> None:
+    source = noise()
+    source *= 0.97 / np.abs(source).max()
+    take = soxr.resample(noise(seed=5)[0], RATE, 16_000)
+    made = band.redone(source, RATE, take, 16_000, 1000, 3000)
+    assert np.abs(made).max() < 1
+    added = made - source
+    assert levels(added, [20, 950])[0] < levels(source, [20, 950])[0] - 60
+
+
+def test_a_band_of_silence_is_as_loud_as_it_is() -> None:
+    made = band.redone(np.zeros((1, RATE), np.float32), RATE, noise()[0, :16_000], 16_000, 1000, 3000)
+    assert 0.01 < np.abs(made).max() <= 1
 
 
 def test_silence_below_gets_no_highs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import OscMessageBuilder
 
 from foleyd import paths
 from foleyd.client import Client
@@ -39,6 +42,21 @@ def clips(tmp_path: Path) -> dict[str, str]:
         return {
             name: library.take_in(file(tmp_path, name).read_bytes(), name).clip.clip_id for name in SOUNDS
         }
+
+
+def told(daemon: tuple[str, int], address: str, *arguments: object) -> list[tuple[Any, ...]]:
+    """What a message over OSC is answered with, up to /done or /fail."""
+    builder = OscMessageBuilder(address)
+    for one in arguments:
+        builder.add_arg(one)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        line.settimeout(PATIENCE)
+        line.sendto(builder.build().dgram, daemon)
+        found: list[tuple[Any, ...]] = []
+        while not found or found[-1][0] not in ("/done", "/fail"):
+            message = OscMessage(line.recv(65_536))
+            found.append((message.address, *message.params))
+    return found
 
 
 def file(folder: Path, name: str) -> Path:
@@ -89,10 +107,29 @@ def test_a_library_is_searched_by_words_file_and_clip(
     # through a daemon the same
     usual = connections.default_path()
     usual.parent.mkdir(parents=True)
-    with Served(own_home, "--connection-file", str(usual)), Client(usual) as client:
+    with Served(own_home, "--connection-file", str(usual)) as served, Client(usual) as client:
         assert run("library", "similar", clips["hiss"], "--json").json["clips"] == near["clips"]
         again = run("library", "similar", file(tmp_path, "high tone"), "--limit", 1, "--json").json
         assert again["similarity"] == by_file["similarity"]
+        # over OSC the same, and who likes a clip sees that it is liked
+        assert run("library", "rate", clips["high tone"], 4).status == 0
+        over_osc = told(served.osc, "/clip/similar", clips["hiss"], "limit", 1)
+        first = near["clips"][0]
+        assert over_osc[0][:6] == ("/clip/similar", clips["hiss"], 0, 2, first["clip_id"], first["name"])
+        assert over_osc[0][8] == pytest.approx(near["similarity"][0], abs=1e-4)
+        assert over_osc[1:] == [("/done", "/clip/similar", clips["hiss"], 2)]
+        by_words = told(served.osc, "/clip/similar", "hissing noise")
+        assert by_words[0][4] == clips["hiss"]
+        assert {one[4]: one[9:] for one in by_words[:-1]}[clips["high tone"]] == (4, 0)
+        for bad, said in (
+            (("clip-zzzz",), "clip-zzzz"),
+            ((3,), "needs the sound as text"),
+            (("  ",), "words, one clip, or one file"),
+            (("hiss", "limit", 0), "limit"),
+        ):
+            [(address, command, message, code)] = told(served.osc, "/clip/similar", *bad)
+            assert (address, command, code) == ("/fail", "/clip/similar", "bad_request")
+            assert said in message
         (tmp_path / "text.wav").write_text("no sound")
         assert run("library", "similar", tmp_path / "text.wav").status == 2
         job = client.render("a deep kick drum", count=3, seed=1, steps=2, seconds=0.5, rank=True)

@@ -160,6 +160,36 @@ def test_a_silent_seed_is_replaced_where_that_is_allowed(run: Run, daemon: Serve
         ran = run("render", "flawed", *SHORT, "--seed", 7, "--retry", 8, *arguments)
         assert ran.status == 0, ran.err
         assert [path.name for path in ran.paths] == [name]
-        assert "seed 7 gave no sound" in ran.err
+        assert f"Seed {taken} was taken in place of 7, for the model gave silence" in ran.err
     refused = run("render", "flawed", *SHORT, "--retry", 9)
     assert refused.status == 2
+
+
+def test_a_clipped_seed_is_replaced_and_told_within_the_time_allowed(run: Run, daemon: Served) -> None:
+    plain = {"steps": 5, "seconds": 0.5}
+    taken = 7 + 3 * another.STRIDE
+    with Client(daemon.file) as client:
+        events = client.events("job")
+        found = client.render("clipped", **plain, seed=7, retries=3).result(PATIENCE)
+        assert [clip.seed for clip in found.clips] == [taken]
+        why = "for the model gave a clipped sound for seed 7."
+        assert found.notes == (f"Seed {taken} was taken in place of 7, {why}",)
+        told = []
+        while not told or told[-1].state != "done":
+            told.append(next(events))
+        assert f"Another seed is tried, {why}" in {event.message for event in told}
+        # the takes are kept, and so is what was found out about them
+        counted = gated_worker.steps(daemon.home, "clipped").count(0)
+        again = client.render("clipped", **plain, seed=7, retries=3).result(PATIENCE)
+        assert [clip.clip_id for clip in again.clips] == [clip.clip_id for clip in found.clips]
+        assert gated_worker.steps(daemon.home, "clipped").count(0) == counted == 4
+        # without enough tries the first is taken, with what is wrong with it
+        few = client.render("clipped", **plain, seed=8, retries=1).result(PATIENCE)
+        assert [clip.seed for clip in few.clips] == [8]
+        assert few.notes == ("No seed that was tried gave a better sound: " + why[4:].replace("7", "8"),)
+        # nobody asked for another
+        plainly = client.render("clipped", **plain, seed=9).result(PATIENCE)
+        assert ([clip.seed for clip in plainly.clips], plainly.notes) == ([9], ())
+    ran = run("render", "clipped", *SHORT, "--seed", 7, "--retry", 3)
+    assert ran.status == 0, ran.err
+    assert f"Seed {taken} was taken in place of 7, {why}" in ran.err

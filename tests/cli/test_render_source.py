@@ -80,7 +80,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "notes.txt": (b"buy milk", "notes.txt cannot be read as audio"),
     "empty.wav": (b"", "empty.wav cannot be read as audio"),
     "none.wav": (wav(0), "none.wav holds no sound"),
-    "long.wav": (wav(31 * RATE), "long.wav lasts 31.0 s: cut it to 30 s or less"),
+    "long.wav": (wav(31 * RATE), "the source lasts 31.0 s: cut it to 30 s or less"),
     "broken.wav": (encoded(BROKEN, subtype="FLOAT"), "samples that are not numbers"),
     "wide.wav": (encoded(noise(100, 3)), "wide.wav has 3 channels"),
 }
@@ -217,6 +217,8 @@ def test_a_part_is_made_anew_and_the_rest_is_the_source_s_own(
         (("--redo-from", 0.4, "--redo-to", 0.2), "give a range that ends after it begins"),
         (("--redo-from", 0.7, "--redo-to", 0.9), "redo_from is 0.7, the source lasts 0.600 s"),
         (("--redo-from", -1, "--redo-to", 0.2), "redo_from"),
+        (("--redo-low", 900, "--redo-high", 950), "redo_low is 900, redo_high 950: give a band of a third"),
+        (("--redo-low", 7000), "redo_low is 7000: give a number from 50 to 6000 Hz"),
     ],
 )
 def test_a_range_that_is_none_is_refused(
@@ -226,6 +228,33 @@ def test_a_range_that_is_none_is_refused(
     ran = run("render", "a bell", "--operation", "inpaint", "--model", model, "--source", door, *flags)
     assert ran.status == 2, ran.err
     assert said in ran.err
+
+
+def test_a_band_is_made_anew_and_the_rest_is_the_source_s_own(
+    run: Run, model: str, tmp_path: Path, no_worker: Callable[[], None]
+) -> None:
+    street, out = tmp_path / "street.wav", tmp_path / "made.wav"
+    street.write_bytes(encoded(0.2 * noise(52_921, 2), subtype="PCM_24"))
+    inpaint = ("render", "a bell", "--operation", "inpaint", "--seed", 1, "--model", model, "--source")
+    ran = run(*inpaint, street, "--redo-low", 2000, "--redo-high", 4000, "-o", out)
+    assert ran.status == 0, ran.err
+    (own, own_rate), (made, rate) = read_clip(street), read_clip(out)
+    assert (rate, made.shape[0]) == (own_rate, 2)
+    spectra = [
+        np.square(np.abs(np.fft.rfft(one[0] * np.hanning(one.shape[1]))))
+        for one in (made[:, : own.shape[1]] - own, own)
+    ]
+    hertz = np.fft.rfftfreq(own.shape[1], 1 / rate)
+    beside = ((hertz > 100) & (hertz < 1900)) | (hertz > 4200)
+    inside = (hertz > 2300) & (hertz < 3500)
+    assert spectra[0][beside].sum() < 1e-6 * spectra[1][beside].sum()
+    assert spectra[0][inside].sum() > 0.5 * spectra[1][inside].sum()
+    slow = tmp_path / "slow.wav"
+    slow.write_bytes(encoded(0.2 * noise(8000), rate=8000, subtype="PCM_16"))
+    no_worker()
+    refused = run(*inpaint, slow, "--redo-low", 3500, "-o", tmp_path / "none.wav")
+    assert refused.status == 2
+    assert "redo_low is 3500, the source at 8000 Hz ends at 4000" in refused.err
 
 
 def test_a_dull_source_gets_highs_and_stays_its_own_below(run: Run, model: str, tmp_path: Path) -> None:
@@ -282,13 +311,30 @@ def test_a_source_is_extended_and_stays_its_own(run: Run, model: str, door: Path
     np.testing.assert_array_equal(read_clip(tmp_path / "again.wav")[0], made)
 
 
+def test_minutes_are_made_in_windows_and_extended_again(
+    run: Run, model: str, door: Path, tmp_path: Path
+) -> None:
+    extend = ("render", "a bell", "--operation", "extend", "--seed", 1, "--steps", 1, "--model", model)
+    long, longer = tmp_path / "long.wav", tmp_path / "longer.wav"
+    for source, after, out in ((door, 30, long), (long, 1.4, longer)):
+        ran = run(*extend, "--source", source, "--after", after, "-o", out)
+        assert ran.status == 0, ran.err
+    (own, rate), (made, again) = read_clip(long), read_clip(longer)
+    assert (own.shape[1], again, made.shape[1]) == (round(30.6 * rate), rate, 32 * rate)
+    np.testing.assert_array_equal(made[:, : own.shape[1]], own)
+    assert np.abs(made[:, own.shape[1] :]).max() > 0.01
+    refused = run("render", "a bell", "--operation", "restyle", "--model", model, "--source", long)
+    assert refused.status == 2
+    assert "the source lasts 30.6 s: cut it to 30 s or less first; only 'extend'" in refused.err
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
         ((), "before and after are missing"),
-        (("--after", 29.8), "the extended sound would last 30.4 s: 30 s are the most"),
+        (("--after", 599.8), "the extended sound would last 600.4 s: 600 s are the most"),
         (("--after", 1, "--seconds", 2), "as long as its source and what is added"),
-        (("--after", 31), "after is 31: give a number from 0 to 29.9 s"),
+        (("--after", 601), "after is 601: give a number from 0 to 599.9 s"),
     ],
 )
 def test_an_extension_that_is_none_is_refused(

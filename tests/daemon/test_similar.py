@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
 
-from foleyd.daemon import imports
+from foleyd.daemon import imports, preference
 from foleyd.daemon.ears import Ears, Heard
 from foleyd.daemon.hearings import FILE, Hearings
 from foleyd.daemon.library import Library
@@ -96,6 +97,34 @@ def test_only_clips_that_the_other_fields_let_through_are_compared(library, ears
     library.answer(LibraryRequest(action="tag", clips=(known["clicks"],), tags=("short",)))
     reply = ask(library, ears, text="noise", tags=("short",))
     assert [clip.name for clip in reply.clips] == ["clicks.wav"]
+
+
+def test_what_people_like_goes_first_among_the_equally_near(library, ears) -> None:
+    known = ids(library)
+    plain = [clip.clip_id for clip in ask(library, ears, text="a low tone").clips]
+    near = dict(zip(plain, ask(library, ears, text="a low tone").similarity, strict=True))
+    gap = max(near.values()) - min(near.values())
+    assert gap > preference.NEAR_TIE  # a favourite that is far stays behind
+    library.answer(LibraryRequest(action="favourite", clips=(plain[-1],)))
+    liked = ask(library, ears, text="a low tone")
+    assert liked.clips[0].clip_id != plain[-1] or near[plain[0]] - near[plain[-1]] <= preference.NEAR_TIE
+    # the same sound twice: the one with the stars first, whatever else
+    library.answer(LibraryRequest(action="rate", clips=(known["clicks"],), rating=4))
+    [shown] = [clip for clip in ask(library, ears, text="clicks").clips if clip.clip_id == known["clicks"]]
+    assert shown.rating == 4
+
+
+def test_ties_are_broken_by_favourites_then_ratings_then_nearness(library) -> None:
+    clip = library.search()[0][0]
+    liked = [(False, 0), (False, 3), (True, 0), (True, 5), (False, 5), (False, 0)]
+    clips = [
+        msgspec.structs.replace(clip, favourite=favourite, rating=rating) for favourite, rating in liked
+    ]
+    near = [0.500, 0.495, 0.481, 0.479, 0.70, 0.478]
+    # 0.70 alone; then what is within 0.02 of 0.5; then the rest
+    assert preference.order(near, clips) == [4, 2, 1, 0, 3, 5]
+    assert preference.order([0.1, 0.1], clips[:2]) == [1, 0]
+    assert preference.order([], []) == []
 
 
 @pytest.mark.parametrize(

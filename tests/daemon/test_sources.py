@@ -19,6 +19,7 @@ from foleyd.daemon import imports
 from foleyd.daemon.library import Library
 from foleyd.daemon.sources import Sources
 from foleyd.errors import BadRequest
+from foleyd.fields import OPERATIONS
 from foleyd.library_access import described
 from foleyd.messages import LibraryRequest
 from recordings import RATE, encoded, noise, wav
@@ -27,6 +28,19 @@ from serving import PATIENCE, Served
 RENDER = "/foleyd/render"
 HOW = {"operation": "restyle", "seed": 1, "steps": 4, "scheduler": "ddim"}
 FRAMES = 22_050
+FIELDS_OF: dict[str, dict[str, Any]] = {
+    "text": {},
+    "restyle": {"strength": 0.5},
+    "vary": {"centre": 3},
+    "inpaint": {"redo_low": 1000, "redo_high": 3000},
+    "extend": {"after": 0.25},
+    "loop": {},
+    "morph": {"towards": "fire"},
+    "like": {"likeness": 0.75},
+    "upscale": {"cutoff": 2000},
+    "layers": {"tail": "a long ring", "tail_from": 0.25},
+}
+"""What each operation is asked for with."""
 
 
 @pytest.fixture(scope="module")
@@ -328,6 +342,32 @@ def test_a_part_is_made_anew_over_both_wires(host: Host, client: Client, served:
     )
     assert answer == "/fail"
     assert said.startswith("redo_to is missing")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_operation_is_the_same_on_both_wires_and_from_every_kind_of_source(
+    host: Host, client: Client, served: Served, operation: str
+) -> None:
+    fields = {"operation": operation, "seed": 1, "steps": 2, **FIELDS_OF[operation]}
+    pairs = [one for pair in fields.items() for one in pair]
+    if not OPERATIONS[operation]:
+        [clip] = client.render("rain", seconds=0.5, **fields).result(PATIENCE).clips
+        assert host.render("rain", *pairs, "seconds", 0.5)[3] == clip.clip_id
+        assert clip.recipe["operation"] == operation
+        return
+    data = encoded((0.3 * noise(FRAMES, 2, seed=8)).astype(np.float32), subtype="FLOAT")
+    (served.home / "sounds" / "yard.wav").write_bytes(data)
+    [own] = client.render("a bell", seed=3, steps=2, seconds=0.5).result(PATIENCE).clips
+    found = {}
+    for kind, over_zmq, over_osc in (("sound", data, "yard.wav"), ("id", own.clip_id, own.clip_id)):
+        [clip] = client.render("rain", source=over_zmq, **fields).result(PATIENCE).clips
+        assert host.render("rain", *pairs, "source", over_osc)[3] == clip.clip_id
+        assert clip.recipe["operation"] == operation
+        found[kind] = clip.clip_id
+    assert found["sound"] != found["id"]
+    refused = host.render("rain", *pairs)
+    assert (refused[0], refused[4]) == ("/fail", "bad_request")
+    assert f"operation '{operation}' takes 'source'" in refused[2]
 
 
 def test_a_recipe_that_was_filled_elsewhere_is_taken_as_it_is(client: Client) -> None:

@@ -106,7 +106,9 @@ def test_a_folder_describes_itself(folder: Path) -> None:
     assert about.seconds(make(prompt="rain", seconds=0.5)) == 1.28
     assert about.seconds(make(prompt="rain", seconds=7)) == 7
     with pytest.raises(BadRequest, match=r"the length is 13 s: this model makes clips of 0.3 to 12 s"):
-        about.seconds(make(prompt="rain", seconds=13))
+        about.seconds(make(prompt="rain", seconds=13, operation="loop"))
+    assert about.window(make(prompt="rain", seconds=12)) is None
+    assert about.window(make(prompt="rain", seconds=13)) == 128  # 5.12 s, twice what it makes of itself
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])

@@ -45,7 +45,7 @@ def source() -> SourceSound:
     return SourceSound((hiss * np.linspace(1, 0.1, 10_240)).astype(np.float32), 16_000)
 
 
-def wanted(engine: AudioLDM, start: float, stop: float, **values: object) -> Recipe:
+def wanted(engine: AudioLDM, **values: object) -> Recipe:
     usual: dict[str, object] = {
         "operation": "inpaint",
         "prompt": "a deep kick drum",
@@ -53,20 +53,28 @@ def wanted(engine: AudioLDM, start: float, stop: float, **values: object) -> Rec
         "seed": 5,
         "steps": STEPS,
         "sources": SOURCES,
-        "redo_from": start,
-        "redo_to": stop,
     }
     return reference.resolved(engine.capabilities, **{**usual, **values})
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize(("start", "stop", "new"), [(0.2, 0.4, range(5, 10)), (0.21, 0.39, range(5, 10))])
+@pytest.mark.parametrize(
+    ("part", "new", "bins"),
+    [
+        ({"redo_from": 0.2, "redo_to": 0.4}, range(5, 10), range(16)),
+        ({"redo_from": 0.21, "redo_to": 0.39}, range(5, 10), range(16)),
+        # Slaney's scale has 45.25 mels up to 8 kHz, in 65 steps; band k hears steps k to k + 2, and a latent
+        # bin is four bands. 1000 and 3000 Hz are 15 and 30.98 mels, steps 21.5 and 44.5: bands 20 to 44
+        ({"redo_low": 1000, "redo_high": 3000}, range(16), range(5, 12)),
+        ({"redo_from": 0.2, "redo_to": 0.4, "redo_high": 1000}, range(5, 10), range(6)),
+    ],
+)
 def test_it_is_the_paper_s_equations(
-    engine: AudioLDM, folder: Path, start: float, stop: float, new: range
+    engine: AudioLDM, folder: Path, part: dict[str, float], new: range, bins: range
 ) -> None:
     """DDIM, and after each step z = m·z + (1 − m)·(√ᾱ·source + √(1 − ᾱ)·noise), ᾱ that of the step's end."""
     ended: list[torch.Tensor] = []
-    one = wanted(engine, start, stop, scheduler="ddim")
+    one = wanted(engine, scheduler="ddim", **part)
     engine.render([one], sources={HASH: source()}, hooks=[lambda moment: ended.append(moment.latents)])
     config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
     betas = torch.linspace(config["beta_start"] ** 0.5, config["beta_end"] ** 0.5, 1000, dtype=torch.float64)
@@ -77,9 +85,8 @@ def test_it_is_the_paper_s_equations(
     mel = LogMel(centred=True)(sound * (0.5 / sound.abs().max()))
     clean = (vae.encode(mel.unsqueeze(1)).latent_dist.mode() * vae.config.scaling_factor).double()
     drawn = noise.normal(tuple(clean.shape[1:]), noise.generators([5])).double()
-    mask = torch.zeros(FRAMES, dtype=torch.float64)
-    mask[new.start : new.stop] = 1
-    mask = mask[:, None]
+    mask = torch.zeros(FRAMES, 16, dtype=torch.float64)
+    mask[new.start : new.stop, bins.start : bins.stop] = 1
     scheduler = diffusers.DDIMScheduler.from_config(config, timestep_spacing="leading")
     scheduler.set_timesteps(STEPS)
     levels = [int(level) for level in scheduler.timesteps]
@@ -105,7 +112,8 @@ def test_it_is_the_paper_s_equations(
 def test_every_scheduler_keeps_the_source_outside(engine: AudioLDM, scheduler: str) -> None:
     ended: list[torch.Tensor] = []
     hooks = [lambda moment: ended.append(moment.latents)]
-    recipes = [wanted(engine, 0.2, 0.4, scheduler=scheduler), wanted(engine, 0, 0.08, scheduler=scheduler)]
+    parts = ({"redo_from": 0.2, "redo_to": 0.4}, {"redo_from": 0, "redo_to": 0.08})
+    recipes = [wanted(engine, scheduler=scheduler, **part) for part in parts]
     engine.render(recipes, sources={HASH: source()}, hooks=hooks)
     middle, beginning = ended[-1]
     # what one keeps the other has from the source, too
@@ -119,6 +127,16 @@ def test_what_an_inpainting_needs() -> None:
     base_fields = {"prompt": "a bell", "operation": "inpaint", "sources": SOURCES}
     with pytest.raises(BadRequest, match="redo_to is missing: give a number from 0 to 30 s for 'inpaint'"):
         make(**base_fields, redo_from=1)
+    with pytest.raises(BadRequest, match=r"redo_from is missing: .* or a band with redo_low and redo_high"):
+        make(**base_fields)
+    with pytest.raises(BadRequest, match="redo_to is missing"):
+        make(**base_fields, redo_from=1, redo_low=500)
+    with pytest.raises(BadRequest, match=r"redo_low is 1000, redo_high 1200: .* 1000 to 1260 Hz at least"):
+        make(**base_fields, redo_low=1000, redo_high=1200)
+    with pytest.raises(BadRequest, match="redo_high is 8000: give a number from 100 to 7600 Hz"):
+        make(**base_fields, redo_high=8000)
+    with pytest.raises(BadRequest, match="redo_low is given: it belongs to 'inpaint', not to 'text'"):
+        make(prompt="a bell", redo_low=500)
     with pytest.raises(BadRequest, match="redo_from is 2, redo_to 2: give a range that ends after it begins"):
         make(**base_fields, redo_from=2, redo_to=2)
     with pytest.raises(BadRequest, match="redo_to is given: it belongs to 'inpaint', not to 'text'"):

@@ -49,6 +49,7 @@ def test_the_tour_goes_as_it_stands(tmp_path: Path, program: Callable[[str, str]
         "storm.wav": 2.5,
         "door.wav": 1.0,
         "broken.wav": 1.0,
+        "rung.wav": 2.5,
         "longer.wav": 4.0,
         "wind.wav": round(2 * 4 * 60 / 127.3, 3),
         "hit.wav": 2.0,

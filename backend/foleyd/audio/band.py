@@ -1,8 +1,12 @@
-"""A recording whose top is made anew: its own samples below a cutoff, the model's above."""
+"""A recording of which some frequencies are made anew, its top or a band: elsewhere its own samples stay.
+
+Every joint is a linear-phase filter and what it leaves, inside what is made anew.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import soxr
@@ -10,9 +14,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d
 from scipy.signal import fftconvolve, firwin, kaiser_atten, kaiser_beta
 
+from foleyd.anew import HELD
+from foleyd.audio.patch import BESIDE_SECONDS, FADE_SECONDS, resized
 from foleyd.audio.spectrum import edge, mean_power
 from foleyd.errors import BadRequest
 
+LOWEST_HEARD = 30.0
+"""Hz: below it a recording's rumble says nothing about its level."""
 LOWEST, HIGHEST = 500.0, 7_200.0
 """Hz: where a cutoff may lie, for a model that reaches 8 kHz."""
 CROSSOVER = 1.12
@@ -20,13 +28,17 @@ CROSSOVER = 1.12
 STOPBAND_DB = 80.0
 """How far below the recording the model's sound is beneath the cutoff, and the recording above the
 crossover."""
-_HELD = 0.9
-"""The share of half its rate up to which a recording is whole: above it are its converter's filters."""
 _GIVING_WAY_S = 0.008
 """Around a peak, highs that have to be quieter are so for this long."""
 _FULL = 0.99
 _TRIES = 12
 _SILENT = 1e-9
+_BESIDE_SHARE = 1e-4
+"""Of a recording's power, what has to lie beside a band to say how loud it is there."""
+_FADE_PERIODS = 2.0
+"""Joints in time last this many periods of a band's lowest frequency at least: shorter ones would be heard
+outside it."""
+_LONGEST_FADE_S = 0.040
 
 
 def cutoff(asked: float | None, samples: NDArray[np.float32], rate: int) -> float:
@@ -41,7 +53,7 @@ def cutoff(asked: float | None, samples: NDArray[np.float32], rate: int) -> floa
             f"the source sounds up to {found / 1000:.1f} kHz, where models end: there is nothing to add, so "
             "leave it as it is, or give a cutoff to have everything above that made anew."
         )
-    return min(max(found, LOWEST), HIGHEST, _HELD * rate / 2 / CROSSOVER)
+    return min(max(found, LOWEST), HIGHEST, HELD * rate / 2 / CROSSOVER)
 
 
 def topped(
@@ -58,22 +70,94 @@ def topped(
     if rate < take_rate:
         own, rate = soxr.resample(own.T, rate, take_rate, "VHQ").T, take_rate
     frames = own.shape[1]
-    new = take.astype(np.float64)
-    if take_rate != rate:
-        new = soxr.resample(new, take_rate, rate, "VHQ")
-    new = np.pad(new, (0, max(0, frames - len(new))))[:frames]
+    new = resized(take, take_rate, rate, frames)
     new *= _gain(own.mean(axis=0), new, rate, cut)
     high = _high_pass(rate, cut)
     lows = np.stack([channel - _through(channel, high) for channel in own])
-    made = lows + _fitted(lows, _through(new, high), high, rate)
+    made = lows + _fitted(lows, _through(new, high), lambda signal: _through(signal, high), rate)
     return np.clip(made, -1, 1).astype(np.float32), rate
 
 
+def redone(
+    source: NDArray[np.float32],
+    rate: int,
+    take: NDArray[np.float32],
+    take_rate: int,
+    low: float,
+    high: float,
+    start: float = 0.0,
+    stop: float = math.inf,
+) -> NDArray[np.float32]:
+    """`source` `[channels, n]` at `rate` Hz with what lies between `low` and `high` Hz (0 and infinite: no
+    such end) in seconds `start` to `stop` taken from `take` `[m]` at `take_rate` Hz, which has the same
+    seconds. Outside the band the samples are the source's own to `STOPBAND_DB`, outside the range to the bit.
+
+    The take is made as loud as the source beside the band, where both have the same sound, in the middle of a
+    wide source, and no louder than full scale.
+    """
+    frames = source.shape[1]
+    own, new = source.astype(np.float64), resized(take, take_rate, rate, frames)
+    first, end = (round(min(second * rate, frames)) for second in (start, stop))
+    near = slice(max(0, first - round(BESIDE_SECONDS * rate)), end + round(BESIDE_SECONDS * rate))
+    new *= _gain_beside(own.mean(axis=0)[near], new[near], rate, low, high)
+    passing = _band_pass(rate, low, high)
+    band = np.stack([passing(channel) for channel in own])
+    rest = own - band
+    fresh = _fitted(rest, passing(new), passing, rate)
+    seconds = max(FADE_SECONDS, min(_LONGEST_FADE_S, _FADE_PERIODS / low) if low else _LONGEST_FADE_S)
+    fade = min(round(seconds * rate), (end - first) // 2)
+    angle = np.zeros(frames)
+    angle[first:end] = np.pi / 2
+    rise = np.pi / 2 * (np.arange(fade) + 0.5) / max(fade, 1)
+    if first > 0:
+        angle[first : first + fade] = rise
+    if end < frames:
+        angle[end - fade : end] = rise[::-1]
+    made = source.copy()
+    inside = rest + band * np.cos(angle) + fresh * np.sin(angle)
+    made[:, first:end] = np.clip(inside[:, first:end], -1, 1)
+    return made
+
+
+def _band_pass(rate: int, low: float, high: float) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """What lets through what lies between `low` and `high` Hz, with both crossovers inside."""
+    bottom = _high_pass(rate, low) if low else None
+    top = _high_pass(rate, high / CROSSOVER) if math.isfinite(high) else None
+
+    def passing(signal: NDArray[np.float64]) -> NDArray[np.float64]:
+        above = signal if bottom is None else _through(signal, bottom)
+        return above if top is None else above - _through(signal, top)
+
+    return passing
+
+
+def _gain_beside(
+    source: NDArray[np.float64], new: NDArray[np.float64], rate: int, low: float, high: float
+) -> float:
+    """What makes `new` as loud as `source` close to the band; anywhere outside it where that says too little;
+    as high where there is nothing outside."""
+    (own, hertz), made = mean_power(source, rate), mean_power(new, rate)[0]
+    heard = (hertz > LOWEST_HEARD) & (hertz < HIGHEST)
+    outside = heard & ((hertz < 0.97 * low) | (hertz > 1.03 * high))
+    close = outside & (((hertz > 0.75 * low) & (hertz < low)) | ((hertz > high) & (hertz < 1.33 * high)))
+    for places in (close, outside):
+        sizes = float(own[places].sum()), float(made[places].sum())
+        if min(sizes) > _SILENT and all(
+            size > _BESIDE_SHARE * whole[heard].sum() for size, whole in zip(sizes, (own, made), strict=True)
+        ):
+            return math.sqrt(sizes[0] / sizes[1])
+    peaks = [float(np.abs(one).max(initial=0.0)) for one in (source, new)]
+    return peaks[0] / peaks[1] if min(peaks) > _SILENT else 1.0
+
+
 def _fitted(
-    lows: NDArray[np.float64], highs: NDArray[np.float64], high: NDArray[np.float64], rate: int
+    lows: NDArray[np.float64],
+    highs: NDArray[np.float64],
+    passing: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    rate: int,
 ) -> NDArray[np.float64]:
     """`highs` `[n]`, quieter where they would take `lows` `[channels, n]` past full scale: what is cut off
-    there would be heard below the cutoff too."""
+    there would be heard below the cutoff too. `passing` lets their band through."""
     size = round(_GIVING_WAY_S * rate) | 1
     window = np.hanning(size + 2)[1:-1]
     for _ in range(_TRIES):
@@ -81,7 +165,7 @@ def _fitted(
             return highs
         least = minimum_filter1d(_room(lows, highs), size, mode="nearest")
         gain = fftconvolve(np.pad(least, size // 2, mode="edge"), window / window.sum(), mode="valid")
-        highs = _through(highs * gain, high)
+        highs = passing(highs * gain)
     fitted: NDArray[np.float64] = highs * _room(lows, highs).min(initial=1.0)
     return fitted
 

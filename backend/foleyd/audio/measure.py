@@ -20,6 +20,9 @@ SILENCE_DBFS = -60.0
 LOUDNESS_SECONDS = 0.4
 """One gating block of ITU-R BS.1770: anything shorter has no loudness."""
 MAX_CHANNELS = 8
+_FILTER = 256
+"""Frames that a converter's filter reaches, and more."""
+_AT_ONCE = 1 << 21
 
 _BELOW_LOUDEST_DB = 60.0
 _LOUD_FLOOR_DB = 40.0
@@ -73,8 +76,12 @@ def true_peak(samples: Samples, rate: int) -> float:
     factor = 8 if rate < 88_200 else 4
     highest = float(np.abs(array).max())
     for channel in array:
-        swung = soxr.resample(np.pad(channel, 256), rate, rate * factor, "HQ")
-        highest = max(highest, float(np.abs(swung).max()))
+        padded = np.pad(channel, _FILTER)
+        # minutes of it would be gigabytes eight times as fine
+        for begin in range(0, len(padded), _AT_ONCE):
+            part = padded[max(0, begin - _FILTER) : begin + _AT_ONCE + _FILTER]
+            swung = soxr.resample(part, rate, rate * factor, "HQ")
+            highest = max(highest, float(np.abs(swung).max()))
     return highest
 
 

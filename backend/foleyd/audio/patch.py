@@ -21,6 +21,14 @@ def laid_out(source: NDArray[np.float32], lead: int, frames: int) -> NDArray[np.
     return whole[:, :frames]
 
 
+def resized(take: NDArray[np.float32], take_rate: int, rate: int, frames: int) -> NDArray[np.float64]:
+    """`take` `[m]` at `take_rate` Hz as `frames` samples at `rate` Hz, with silence where it is too short."""
+    new = take.astype(np.float64)
+    if take_rate != rate:
+        new = soxr.resample(new, take_rate, rate, "VHQ")
+    return np.pad(new, (0, max(0, frames - len(new))))[:frames]
+
+
 def patched(
     source: NDArray[np.float32],
     rate: int,
@@ -39,10 +47,7 @@ def patched(
     """
     frames = source.shape[1]
     first, end = (round(min(second * rate, frames)) for second in (start, stop))
-    new = take.astype(np.float64)
-    if take_rate != rate:
-        new = soxr.resample(new, take_rate, rate, "VHQ")
-    new = np.pad(new, (0, max(0, frames - len(new))))[:frames]
+    new = resized(take, take_rate, rate, frames)
     gain = _gain(source.mean(axis=0, dtype=np.float64), new, first, end, round(BESIDE_SECONDS * rate))
     new *= min(gain, 1 / max(float(np.abs(new[first:end]).max(initial=0.0)), _SILENT))
     fade = min(round(FADE_SECONDS * rate), (end - first) // 2)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from foleyd.daemon.decoder import decoded
 from foleyd.daemon.ears import Ears
 from foleyd.daemon.imports import Recording
 from foleyd.daemon.library import Library
-from foleyd.daemon.similar import nearness, similar
+from foleyd.daemon.similar import nearness, nearness_of, similar
+from foleyd.errors import FoleydError
 from foleyd.messages import ClipInfo, LibraryReply, LibraryRequest
 
 
@@ -41,6 +46,13 @@ class BySound:
     async def rank(self, clips: Sequence[ClipInfo]) -> list[float]:
         """How near each clip is to its own words, -1 to 1; -1 for one in which nothing is heard."""
         return await asyncio.to_thread(lambda: nearness(self._library.root, self._own_ears(), clips))
+
+    def near(self, model: str, words: str, samples: NDArray[np.float32], rate: int) -> float | None:
+        """How near samples `[n]` at `rate` Hz are to words, -1 to 1, by the ears of a model (its id and
+        revision); None where there are no such ears, or they fail. Blocks while it listens."""
+        with contextlib.suppress(FoleydError):
+            return nearness_of(self._own_ears(), model, words, samples, rate)
+        return None
 
     async def close(self) -> None:
         """Let the ears go."""

@@ -102,14 +102,20 @@ def _material(sound: Sound, sources: Sources | None) -> tuple[NDArray[np.float32
         return band.topped(own, rate, take.samples, take.identity.rate, cut)
     if made.operation == "extend":
         own = patch.laid_out(own, round(anew.lead(made) * rate), recipe.frames_at(made, rate) or 0)
+    redone = anew.held_band(made, rate)
     for start, stop in anew.spans(made):
-        own = patch.patched(own, rate, take.samples, take.identity.rate, start, stop)
+        new = take.samples, take.identity.rate
+        own = (
+            patch.patched(own, rate, *new, start, stop)
+            if redone is None
+            else band.redone(own, rate, *new, *redone, start, stop)
+        )
     return own, rate
 
 
 def notes(sound: Sound, done: Finished) -> tuple[str, ...]:
     """What could not be met to the letter: wishes of the finishing, and a take that could not be kept."""
-    return (*done.notes, *filter(None, [sound.take.unkept]))
+    return (*sound.notes, *done.notes, *filter(None, [sound.take.unkept]))
 
 
 def write(

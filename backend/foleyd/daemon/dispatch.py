@@ -14,9 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from foleyd import recipe
-from foleyd.another import another, note, worth
+from foleyd.another import Best, Flaw, Tries, another, flaw, notes
 from foleyd.daemon import frames
 from foleyd.daemon.estimate import CostModel
 from foleyd.daemon.job import Sound, keep, parts
@@ -38,10 +40,16 @@ Heard = Callable[[Job, int, frames.Piece], None]
 """Gets a part of a sound before it is whole: the job, which of its sounds, and the part."""
 
 
+Near = Callable[[str, str, NDArray[np.float32], int], float | None]
+"""How near samples `[n]` at a rate are to words, by the ears of a model (its id and revision); None where
+nobody can say."""
+
+
 class Order(msgspec.Struct, frozen=True):
     """What a render is for: a prepared request, the runtime it insists on ("" for any), what is to be
     delivered, whether it is a draft of another one, whether its job's sounds are ranked, how many
-    other seeds are tried for one that is none, and who hears parts of it before it is whole."""
+    other seeds are tried for one that is none or a poor one, until when (monotonic clock, None: as long as it
+    takes), and who hears parts of it before it is whole."""
 
     request: Request
     runtime: str = ""
@@ -49,6 +57,7 @@ class Order(msgspec.Struct, frozen=True):
     draft: bool = False
     rank: bool = False
     retries: int = 0
+    until: float | None = None
     heard: Heard | None = None
 
 
@@ -86,6 +95,8 @@ class Dispatcher:
         self._cost = cost
         self._metrics = metrics
         self._wakeup = asyncio.Event()
+        self.near: Near = _unheard
+        """Who listens to how near sounds are to their words."""
         # SQLite and the finishing of clips have one thread, so that the loop answers meanwhile
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="library")
 
@@ -120,35 +131,58 @@ class Dispatcher:
 
     async def _work(self, render: Render) -> None:
         order: Order = render.payload
-        sound, why = await self.call(self._kept, order), ""
-        if sound is None:
-            await self.call(self._library.takes.check_room, order.request.recipe)
-            try:
-                sound, why = await self._tried(render, order)
-            except Cancelled:
-                # whoever wanted it stopped may have gone, or somebody else want it now: the queue knows
-                self._queue.stopped(render)
-                return
-        self._metrics.renders.labels("kept" if sound.kept else "rendered").inc()
+        try:
+            best = await self._tried(render, order)
+        except Cancelled:
+            # whoever wanted it stopped may have gone, or somebody else want it now: the queue knows
+            self._queue.stopped(render)
+            return
+        self._metrics.renders.labels("kept" if best.sound.kept else "rendered").inc()
         made: dict[Recipe, Made] = {}
         # who shares the take may want it finished otherwise, and may come while the first is being finished
         while waiting := [one for one in _recipes(render) if one not in made]:
             for wanted in waiting:
-                made[wanted] = await self._finish(sound, wanted, why)
+                made[wanted] = await self._finish(best, wanted)
         self._queue.finished(render, made)
 
-    async def _tried(self, render: Render, order: Order) -> tuple[Sound, str]:
-        """The sound, with another seed where the first give none and the order allows it; and why."""
-        why, left = "", order.retries
+    async def _tried(self, render: Render, order: Order) -> Best[Sound]:
+        """The sound, with another seed where the first give none or a poor one and the order allows it."""
+        tries: Tries[Sound] = Tries(order.retries, order.until)
         while True:
+            said = ""
             try:
-                return await self._render(render, order), why
+                sound = await self.call(self._kept, order)
+                if sound is None:
+                    await self.call(self._library.takes.check_room, order.request.recipe)
+                    sound = await self._render(render, order)
             except RenderFailed as error:
-                if not (left and worth(error)):
-                    raise
-                why, left = str(error), left - 1
+                tries.failed(error)
+                said = str(error)
+            else:
+                found = await self._flaw(order, sound)
+                if found is None:
+                    return tries.good(sound)
+                tries.flawed(sound, found)
+                said = found.said
+            if not tries.again():
+                return tries.best()
+            self._queue.remarked(render, f"Another seed is tried, for {said[:1].lower()}{said[1:]}")
             request = msgspec.structs.replace(order.request, recipe=another(order.request.recipe))
             order = msgspec.structs.replace(order, request=request)
+
+    async def _flaw(self, order: Order, sound: Sound) -> Flaw | None:
+        """What is wrong with a sound, where the order would have another one then."""
+        if not order.retries:
+            return None
+        made, samples = sound.request.recipe, sound.take.samples
+
+        def near() -> float | None:
+            model = sound.request.model
+            return self.near(
+                f"{model.id} {model.revision}", made.prompt, samples, sound.take.identity.rate
+            )
+
+        return await asyncio.to_thread(flaw, made, samples, sound.request.capabilities.least_similarity, near)
 
     async def _render(self, render: Render, order: Order) -> Sound:
         request = order.request
@@ -189,26 +223,32 @@ class Dispatcher:
     async def find(self, order: Order) -> Finishes | None:
         """The clip of an order whose take is kept already, else None."""
         sound = await self.call(self._kept, order)
-        if sound is None:
+        if sound is None or await self._flaw(order, sound) is not None:
             return None
         wanted = order.request.recipe
-        return {wanted: await self._finish(sound, wanted)}
+        return {wanted: await self._finish(Best(sound), wanted)}
 
     def _kept(self, order: Order) -> Sound | None:
         take = self._library.takes.find(order.request.recipe, runtime=order.runtime or None)
         return None if take is None else Sound(order.request, take, kept=True, seconds=0.0)
 
-    async def _finish(self, sound: Sound, wanted: Recipe, why: str = "") -> Made:
-        """The clip that a requester wants; where the sound has another seed, `why`."""
-        said = note(wanted, sound.request.recipe, why)
+    async def _finish(self, best: Best[Sound], wanted: Recipe) -> Made:
+        """The clip that a requester wants, with notes where it has another seed or a flaw."""
+        sound = best.sound
+        said = notes(wanted, sound.request.recipe, best.why, best.flaw)
         wanted = recipe.change(wanted, seed=sound.request.recipe.seed)
         request = msgspec.structs.replace(sound.request, recipe=wanted)
         added = await self.call(self._library.add, msgspec.structs.replace(sound, request=request))
-        return Made(added.clip, sound.take.identity, sound.kept, (*filter(None, [said]), *added.notes))
+        return Made(added.clip, sound.take.identity, sound.kept, (*said, *added.notes))
 
     def close(self) -> None:
         """Wait for the library's thread."""
         self._thread.shutdown(wait=True)
+
+
+def _unheard(model: str, words: str, samples: NDArray[np.float32], rate: int) -> float | None:
+    """Nobody listens."""
+    return None
 
 
 def results(job: Job, *, drafts: bool = False) -> list[Made]:

@@ -6,6 +6,7 @@ model until it is closed. The command line has one for the length of a command.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +17,15 @@ import msgspec
 import numpy as np
 
 from foleyd import recipe
-from foleyd.another import another, worth
+from foleyd.another import Flaw, Tries, another, flaw, notes
 from foleyd.daemon import frames
+from foleyd.daemon.ears import Ears
 from foleyd.daemon.models import Models, Request
+from foleyd.daemon.similar import nearness_of
 from foleyd.daemon.sources import Sources
 from foleyd.daemon.takes import Take, Takes, digest
 from foleyd.daemon.workers import Worker
-from foleyd.errors import Cancelled, RenderFailed
+from foleyd.errors import Cancelled, FoleydError, RenderFailed
 from foleyd.messages import TakeInfo
 from foleyd.recipe import Recipe
 
@@ -45,12 +48,13 @@ Event = Loading | Stepped
 
 class Sound(msgspec.Struct, frozen=True):
     """A take for a request. `kept`: it was there already; `seconds`: wall clock that it took (0 where
-    kept)."""
+    kept); `notes`: why it has another seed than was asked for, or what is wrong with it."""
 
     request: Request
     take: Take
     kept: bool
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def _silent(event: Event) -> None:
@@ -87,6 +91,7 @@ class Session:
         self._threads = threads
         self._listen = listen
         self._worker = Worker()
+        self._ears: Ears | None = None
         self._models = Models(sellable=sellable)
         self._loaded: Path | None = None
         self._interrupted = False
@@ -112,27 +117,55 @@ class Session:
 
     def sound(self, request: Request, *, check_silence: bool = True, retries: int = 0) -> Sound:
         """The take of a request: a kept one where there is one, else rendered (batch of one) and kept. Where
-        it is none, so many other seeds are tried; the sound's request has the one that was taken.
+        it is none or a poor one, so many other seeds are tried; the sound's request has the one that was
+        taken, and its notes say why.
 
         Raises RenderFailed, WorkerDied, Cancelled, DiskFull, and what loading the model raises.
         """
         self.check_interrupt()
+        began, wanted = time.monotonic(), request.recipe
+        tries: Tries[Sound] = Tries(retries)
+        while True:
+            try:
+                sound = self._found(request, check_silence, began)
+            except RenderFailed as error:
+                if not retries:
+                    raise
+                tries.failed(error)
+            else:
+                found = self._flaw(sound) if retries else None
+                if found is None:
+                    best = tries.good(sound)
+                    break
+                tries.flawed(sound, found)
+            if not tries.again():
+                best = tries.best()
+                break
+            request = msgspec.structs.replace(request, recipe=another(request.recipe))
+        said = tuple(notes(wanted, best.sound.request.recipe, best.why, best.flaw))
+        return msgspec.structs.replace(best.sound, notes=said)
+
+    def _found(self, request: Request, check_silence: bool, began: float) -> Sound:
+        """A kept take of the request, or a new one."""
         if self._takes is not None:
             take = self._takes.find(request.recipe, precision=self._precision, runtime=self._runtime)
             if take is not None:
                 return Sound(request, take, kept=True, seconds=0.0)
             self._takes.check_room(request.recipe)
-        began = time.monotonic()
-        while True:
-            try:
-                take = self._render(request, check_silence)
-            except RenderFailed as error:
-                if not (retries and worth(error)):
-                    raise
-                retries -= 1
-                request = msgspec.structs.replace(request, recipe=another(request.recipe))
-            else:
-                return Sound(request, take, False, time.monotonic() - began)
+        return Sound(request, self._render(request, check_silence), False, time.monotonic() - began)
+
+    def _flaw(self, sound: Sound) -> Flaw | None:
+        """What is wrong with a sound."""
+        model, made, take = sound.request.model, sound.request.recipe, sound.take
+
+        def near() -> float | None:
+            with contextlib.suppress(FoleydError):
+                self._ears = self._ears or Ears()
+                name = f"{model.id} {model.revision}"
+                return nearness_of(self._ears, name, made.prompt, take.samples, take.identity.rate)
+            return None
+
+        return flaw(made, take.samples, sound.request.capabilities.least_similarity, near)
 
     def _render(self, request: Request, check_silence: bool) -> Take:
         """A new take, kept."""
@@ -185,6 +218,9 @@ class Session:
     def close(self) -> None:
         """Let the worker and the model go."""
         self._worker.close()
+        if self._ears is not None:
+            self._ears.close()
+            self._ears = None
         self._loaded = None
 
 

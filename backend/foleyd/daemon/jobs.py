@@ -74,6 +74,7 @@ class Job:
     parts: list[Part] = field(init=False)
     open: set[int] = field(init=False)
     error: FoleydError | None = None
+    remark: str = ""
     started: float | None = None
     ended: float | None = None
 
@@ -107,8 +108,9 @@ class Job:
 
     @property
     def message(self) -> str:
-        """Its error's sentence, "" where it has none."""
-        return str(self.error or "")
+        """Its error's sentence; while it is active, why a sound of it is made again; "" where there is
+        neither."""
+        return str(self.error or (self.remark if self.active else ""))
 
     def rank(self, index: int) -> Rank:
         """Where the sound `index` stands in the order of work."""

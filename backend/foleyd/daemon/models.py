@@ -82,7 +82,7 @@ def _check(wanted: Recipe, capabilities: Capabilities, entry: Entry) -> None:
         )
     if wanted.vocoder not in capabilities.vocoders:
         raise BadRequest(f"vocoder is '{wanted.vocoder}': {name} takes {', '.join(capabilities.vocoders)}.")
-    low, high = capabilities.seconds
+    low, high = capabilities.seconds[0], capabilities.longest(wanted.operation)
     asked = recipe.length(wanted)
     if asked is not None and not low <= asked <= high:
         raise BadRequest(f"the length is {float(asked):g} s: {name} makes {low:g} to {high:g} s.")

@@ -38,6 +38,7 @@ RENDER, CANCEL, CLIP, SEARCH, STATUS = (
     for name in ("render", "cancel", "clip", "library", "status")
     if (form := COMMANDS[name].osc) is not None
 )
+[SIMILAR] = (form.address for form in COMMANDS["library"].more)
 VERSION, NOTIFY, SYNC = (form.address for form in commands.OSC_ONLY)
 _WORDS = frozenset({"slot", "priority", "runtime"})
 _OWN = frozenset(RenderRequest.__struct_fields__) - {"recipe", "deliver", "sources", "buffers"}
@@ -60,6 +61,7 @@ class OscFace:
             CANCEL: self._in_turn(self._cancel),
             CLIP: self._in_turn(self._clip),
             SEARCH: self._in_turn(self._search),
+            SIMILAR: self._in_turn(self._similar, aside=True),
             STATUS: self._in_turn(self._status),
             VERSION: self._in_turn(self._version),
             NOTIFY: self._in_turn(self._notify),
@@ -80,9 +82,12 @@ class OscFace:
         if self._endpoint is not None:
             self._endpoint.send(to, address, *arguments, spare=spare)
 
-    def _in_turn(self, work: Callable[[Message, Sender], Coroutine[Any, Any, None]]) -> Handler:
+    def _in_turn(
+        self, work: Callable[[Message, Sender], Coroutine[Any, Any, None]], *, aside: bool = False
+    ) -> Handler:
         """Work that begins when all before it from the same sender is done: a cancel must not overtake the
-        render that it means. What it raises goes back as ``/fail``."""
+        render that it means. What takes long is done `aside`, and nothing waits for it. What it raises goes
+        back as ``/fail``."""
 
         async def guarded(message: Message, sender: Sender, before: asyncio.Task[None] | None) -> None:
             if before is not None:
@@ -97,6 +102,8 @@ class OscFace:
                 self._fail(message, sender, Busy("Too many messages at once: send them more slowly."))
                 return
             last = self.errands.begin(guarded(message, sender, self._last.get(sender)))
+            if aside:
+                return
             self._last[sender] = last
             last.add_done_callback(lambda done: self._forget(sender, done))
 
@@ -183,24 +190,25 @@ class OscFace:
     async def _search(self, message: Message, sender: Sender) -> None:
         text, given = _word(message, "text")
         to, client = self._here("library", sender, given)
-        limit = min(whole(given.get("limit", 20), "limit"), MOST_FOUND)
-        request = commands.read(
-            COMMANDS["library"],
-            {
-                "action": "search",
-                "text": text,
-                "limit": limit,
-                "tags": [given["tag"]] if "tag" in given else [],
-                "favourites": bool(whole(given.get("favourites", 0), "favourites")),
-            },
-        )
-        assert isinstance(request, LibraryRequest)
+        request = _library_request(given, action="search", text=text)
         reply = await self._service.shelf(request, (), client, "osc")
         for number, clip in enumerate(reply.clips):
             self._send(
                 to, SEARCH, text, number, reply.total, clip.clip_id, clip.name, clip.seconds, clip.path
             )
         self._send(to, DONE, SEARCH, text, reply.total)
+
+    async def _similar(self, message: Message, sender: Sender) -> None:
+        sound, given = _word(message, "sound")
+        to, client = self._here("library", sender, given)
+        asked = {"clips": [sound]} if sound.startswith("clip-") else {"text": sound}
+        request = _library_request(given, action="similar", **asked)
+        reply = await self._service.shelf(request, (), client, "osc")
+        for number, (clip, near) in enumerate(zip(reply.clips, reply.similarity, strict=True)):
+            found = (clip.clip_id, clip.name, clip.seconds, clip.path)
+            liked = (clip.rating, int(clip.favourite))
+            self._send(to, SIMILAR, sound, number, reply.total, *found, near, *liked)
+        self._send(to, DONE, SIMILAR, sound, reply.total)
 
     async def _status(self, message: Message, sender: Sender) -> None:
         to, _ = self._here("status", sender, pairs(message.arguments))
@@ -304,6 +312,21 @@ def _word(message: Message, name: str) -> tuple[str, Mapping[str, object]]:
     if not message.arguments or not isinstance(message.arguments[0], str):
         raise BadRequest(f"{message.address} needs the {name} as text: send it first.")
     return message.arguments[0], pairs(message.arguments[1:])
+
+
+def _library_request(given: Mapping[str, object], **fields: object) -> LibraryRequest:
+    """A request to the library, with what the pairs say of it. Raises BadRequest."""
+    request = commands.read(
+        COMMANDS["library"],
+        {
+            **fields,
+            "limit": min(whole(given.get("limit", 20), "limit"), MOST_FOUND),
+            "tags": [given["tag"]] if "tag" in given else [],
+            "favourites": bool(whole(given.get("favourites", 0), "favourites")),
+        },
+    )
+    assert isinstance(request, LibraryRequest)
+    return request
 
 
 def _listening(sender: Sender, given: Mapping[str, object]) -> Sender:

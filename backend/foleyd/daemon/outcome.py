@@ -9,6 +9,7 @@ from foleyd.daemon.by_sound import BySound
 from foleyd.daemon.dispatch import Made, Order, results
 from foleyd.daemon.jobs import Job
 from foleyd.daemon.library import Library
+from foleyd.daemon.preference import order
 from foleyd.errors import FoleydError, RenderFailed
 from foleyd.messages import RenderResult
 
@@ -50,13 +51,14 @@ class Outcomes:
         return told, ranked.made
 
     async def _ranked(self, made: list[Made]) -> _Ranked:
-        """The sound nearest to its words first; as it was, with a note, where nobody can hear."""
+        """The sound nearest to its words first, of those as near the best liked; as they were, with a note,
+        where nobody can hear."""
         try:
             near = await self._by_sound.rank([one.clip for one in made])
         except FoleydError as error:
             return _Ranked(made, notes=(f"The sounds are not ranked: {error}",))
-        order = sorted(range(len(made)), key=lambda place: -near[place])
-        return _Ranked([made[place] for place in order], tuple(near[place] for place in order))
+        places = order(near, [one.clip for one in made])
+        return _Ranked([made[place] for place in places], tuple(near[place] for place in places))
 
     async def _set(self, job: Job, orders: Sequence[Order], made: Sequence[Made]) -> str:
         if len(orders) < 2 or not made or job.active:

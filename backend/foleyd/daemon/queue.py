@@ -162,6 +162,16 @@ class Queue:
         self._show_progress(render)
         self._tell(moved=False)
 
+    def remarked(self, render: Render, remark: str) -> None:
+        """The render begins again, for a reason that is told."""
+        if render is not self.running:
+            return
+        render.step = 0
+        for job, _ in render.requesters:
+            job.remark = remark
+        self._show_progress(render)
+        self._tell(moved=False)
+
     def finished(self, render: Render, result: Any) -> None:
         """The render gave `result` (anything but None), for all that wait for it."""
         if render is not self.running:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from foleyd import __version__, commands, recipe
+from foleyd import __version__, anew, commands, recipe
 from foleyd.daemon.by_sound import BySound
 from foleyd.daemon.dispatch import Dispatcher, Finishes, Heard, Order, results
 from foleyd.daemon.estimate import FEWEST_STEPS, Work
@@ -96,6 +96,7 @@ class Service:
         self._usage = usage
         self._intake = Intake(library, dispatcher.call, source_folder)
         self._by_sound = BySound(library, dispatcher.call)
+        dispatcher.near = self._by_sound.near
         self.outcomes = Outcomes(library, dispatcher.call, self._by_sound)
 
     def arrived(self, command: str, client: str, via: str, lease_s: float | None = None) -> None:
@@ -245,7 +246,14 @@ class Service:
             msgspec.structs.replace(prepared, recipe=one) for one in series(prepared.recipe, request.count)
         ]
         orders = [
-            Order(one, request.runtime, request.deliver, rank=request.rank, retries=request.retries)
+            Order(
+                one,
+                request.runtime,
+                request.deliver,
+                rank=request.rank,
+                retries=request.retries,
+                until=None if request.within_s is None else time.monotonic() + request.within_s,
+            )
             for one in requests
         ]
         first_heard = [msgspec.structs.replace(one, heard=heard) for one in orders]
@@ -383,7 +391,7 @@ def _work(request: Request) -> Work:
     steps = max(1, recipe.steps_taken(made))
     return Work(
         model=f"{request.model.id} {request.model.revision[:12]}".strip(),
-        seconds=float(recipe.length(made) or able.auto_seconds),
+        seconds=anew.computed(made, able.seconds[1]) or able.auto_seconds,
         steps=steps,
         guided=(made.guidance or 1.0) > 1.0,
         guided_share=made.guidance_to - made.guidance_from,

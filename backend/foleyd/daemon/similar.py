@@ -11,11 +11,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
 from foleyd.daemon import marks
 from foleyd.daemon.ears import AT_ONCE, Ears, Vector
 from foleyd.daemon.hearings import Hearings
 from foleyd.daemon.imports import Recording
 from foleyd.daemon.library import Library
+from foleyd.daemon.preference import order
 from foleyd.daemon.sources import Sources
 from foleyd.errors import BadRequest
 from foleyd.messages import ClipInfo, LibraryReply, LibraryRequest
@@ -36,7 +41,8 @@ def similar(
     asked: LibraryRequest,
     buffers: Sequence[bytes] = (),
 ) -> LibraryReply:
-    """The clips that sound most like what is asked for, the nearest first; a clip is not like itself.
+    """The clips that sound most like what is asked for, the nearest first, of those as near the best liked
+    (:mod:`foleyd.daemon.preference`); a clip is not like itself.
 
     Blocks while it listens. `decode` reads a file's bytes. Raises BadRequest, WorkerDied.
     """
@@ -53,11 +59,13 @@ def similar(
     _listen(hearings, ears, [*pool, *own])
     wanted = _wanted(hearings, ears, decode, asked, buffers, itself)
     others = [clip.clip_id for clip in pool if clip.clip_id not in itself]
-    near = hearings.near(ears.name, wanted, others, asked.offset + asked.limit)[asked.offset :]
     known = {clip.clip_id: clip for clip in pool}
+    near = hearings.near(ears.name, wanted, others, len(others))
+    places = order([one.similarity for one in near], [known[one.clip_id] for one in near])
+    told = [near[place] for place in places[asked.offset : asked.offset + asked.limit]]
     return LibraryReply(
-        clips=tuple(known[one.clip_id] for one in near),
-        similarity=tuple(round(one.similarity, 4) for one in near),
+        clips=tuple(known[one.clip_id] for one in told),
+        similarity=tuple(round(one.similarity, 4) for one in told),
         total=len(others),
     )
 
@@ -74,6 +82,20 @@ def nearness(root: Path, ears: Ears, clips: Sequence[ClipInfo]) -> list[float]:
         -1.0 if one is None else round(float(one @ said[clip.prompt]), 4)
         for clip, one in zip(clips, heard, strict=True)
     ]
+
+
+def nearness_of(
+    ears: Ears, model: str, words: str, samples: NDArray[np.float32], rate: int
+) -> float | None:
+    """How near samples `[n]` at `rate` Hz are to words, -1 to 1 and -1 where nothing is heard in them; None
+    for ears that are not those of `model` (its id and revision). Raises BadRequest, WorkerDied."""
+    if ears.name != model:
+        return None
+    with tempfile.TemporaryDirectory(prefix="foleyd-") as folder:
+        path = Path(folder) / "take.wav"
+        soundfile.write(path, samples, rate, subtype="FLOAT")
+        heard = ears.of([words], [path])
+    return -1.0 if heard.files[0] is None else float(heard.files[0] @ heard.texts[0])
 
 
 def _pool(library: Library, asked: LibraryRequest) -> tuple[list[ClipInfo], int]:

@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from foleyd import paths
-from foleyd.anew import OWN_SAMPLES
+from foleyd.anew import OWN_SAMPLES, check_band
 from foleyd.daemon import imports, label
 from foleyd.daemon.imports import Recording
 from foleyd.errors import BadRequest
-from foleyd.fields import FIELDS, OPERATIONS
+from foleyd.fields import FIELDS, LONG, LONG_S, LONGEST_S, OPERATIONS
 from foleyd.recipe import Recipe
 
-LONGEST_S = 30.0
 MOST_RATE = 192_000
-"""What operations take, so that a sound made of a source fits into one message."""
+"""What operations take."""
 
 UPSCALED_RATE = 16_000
 """Hz: the least that holds the highs of every model."""
@@ -86,9 +85,10 @@ class Sources:
             raise BadRequest(
                 f"{name} has {recording.rate} samples a second: convert it to {MOST_RATE} or less."
             )
-        if frames > LONGEST_S * recording.rate:
+        if frames > LONG_S * recording.rate:
             raise BadRequest(
-                f"{name} lasts {frames / recording.rate:.1f} s: cut it to {LONGEST_S:g} s or less first."
+                f"{name} lasts {frames / recording.rate:.1f} s: cut it to {LONGEST_S:g} s or less first, "
+                f"for 'extend' to {LONG_S:g}."
             )
         sha256 = recording.origin.sha256
         found = self.find(sha256)
@@ -154,11 +154,15 @@ def started(fields: Mapping[str, object], given: Mapping[str, Kept]) -> dict[str
             # a recipe that was filled before names the very sources that came: nothing is left open
             return filled
     first = next(iter(given.values()), None)
+    if first is not None and operation not in LONG and first.seconds > LONGEST_S:
+        raise BadRequest(
+            f"the source lasts {first.seconds:.1f} s: cut it to {LONGEST_S:g} s or less first; only 'extend' "
+            "takes a longer one."
+        )
     if first is not None and operation in AS_LONG_AS_SOURCE and not {"seconds", "bars"} & fields.keys():
-        low, high = FIELDS["seconds"].low, FIELDS["seconds"].high
+        low = FIELDS["seconds"].low
         assert low is not None
-        assert high is not None
-        filled["seconds"] = min(max(_length(first), low), high)
+        filled["seconds"] = min(max(_length(first), low), LONGEST_S)
     if first is not None and operation == "extend":
         filled["seconds"] = _extended_length(first, fields)
     if first is not None and operation in OWN_SAMPLES:
@@ -168,6 +172,7 @@ def started(fields: Mapping[str, object], given: Mapping[str, Kept]) -> dict[str
             raise BadRequest(
                 f"redo_from is {begin:g}, the source lasts {first.seconds:.3f} s: give a part of it."
             )
+        check_band(filled.get("redo_low"), first.rate)
     return filled
 
 
@@ -183,10 +188,10 @@ def _extended_length(source: Kept, fields: Mapping[str, object]) -> float:
             "'extend' is as long as its source and what is added: give before and after, no length."
         )
     added = [value for name in ("before", "after") if isinstance(value := fields.get(name), int | float)]
-    whole, high = round(_length(source) + sum(added), 3), FIELDS["seconds"].high or LONGEST_S
-    if whole > high:
+    whole = round(_length(source) + sum(added), 3)
+    if whole > LONG_S:
         raise BadRequest(
-            f"the extended sound would last {whole:g} s: {high:g} s are the most, so cut the source or add "
+            f"the extended sound would last {whole:g} s: {LONG_S:g} s are the most, so cut the source or add "
             "less."
         )
     return whole

@@ -118,8 +118,12 @@ class AudioLDM:
         return self._networks
 
     def bucket(self, recipe: Recipe) -> str:
-        """ "t", or "c" for a circle, and the number of latent frames. Raises `BadRequest` for a length the
-        model does not do."""
+        """ "t", or "c" for a circle, and the number of latent frames; "w", those of the sound and those that
+        its windows cover where it is made in windows. Raises `BadRequest` for a length the model does not
+        do."""
+        if (windows := operations.windows_of(self._about, recipe)) is not None:
+            covered = "".join(f".{first}-{stop}" for first, stop in windows.runs)
+            return f"w{windows.frames}{covered}"
         return f"{'c' if recipe.operation == 'loop' else 't'}{self._about.frames(recipe)}"
 
     def render(
@@ -248,11 +252,17 @@ class AudioLDM:
         scheduler = schedulers.make(name, self._about.scheduler, steps, device)
         drawing = noise.generators([operations.drawn_seed(recipe) for recipe in recipes])
         drawn = noise.normal((shape.channels, self._about.frames(first), shape.bins), drawing, device)
-        start = operations.start(operations.Bench(scheduler, steps, drawn, sources, self._listen), recipes)
-        prompts, around = self.networks.prompts, self._circle(first)
+        windows = operations.windows_of(self._about, first)
+        bench = operations.Bench(scheduler, steps, drawn, sources, self._listen, windows, cancelled)
+        start, denoise = operations.start(bench, recipes), self.networks.denoise
+        if (around := self._circle(first)) is not None:
+            denoise = around.denoise(denoise)
+        elif windows is not None:
+            denoise = windows.denoise(denoise, cancelled)
+        prompts = self.networks.prompts
         latents = sample(
             Guided(
-                around.denoise(self.networks.denoise) if around else self.networks.denoise,
+                denoise,
                 torch.cat([self._condition(recipe, sources) for recipe in recipes]),
                 prompts.embed([recipe.negative for recipe in recipes]),
                 Guidance(scale, first.guidance_from, first.guidance_to, first.guidance_rescale),
@@ -314,8 +324,14 @@ class AudioLDM:
         """The samples `[1, n]` of one clip: one at a time, the decoders' memory stays that of one."""
         shape, seeds = self._about.geometry, [recipe.seed or 0]
         around, decode = self._circle(recipe), self.networks.decode
+        windows = operations.windows_of(self._about, recipe)
         _go_on(cancelled)
-        mel = around.decode(decode, latents) if around else decode(latents)
+        if around:
+            mel = around.decode(decode, latents)
+        elif windows is not None:
+            mel = windows.decode(decode, latents, cancelled, shape.vae_factor)
+        else:
+            mel = decode(latents)
         soundness.check_finite(mel, "log-mel", seeds)
         vocoder, reach = self.networks.vocode, self._about.reach
         if recipe.vocoder == "fast":
@@ -323,7 +339,11 @@ class AudioLDM:
             vocoder, reach = self.networks.vocode_fast, None
         made: list[torch.Tensor] = []
         start, of = 0, mel.shape[1] * shape.hop
-        parts = sounding.vocode(vocoder, mel, shape.hop, reach)
+        if windows is None:
+            parts = sounding.vocode(vocoder, mel, shape.hop, reach)
+        else:
+            runs = [(first * shape.vae_factor, stop * shape.vae_factor) for first, stop in windows.runs]
+            parts = sounding.vocode_runs(vocoder, mel, shape.hop, reach, runs)
         if around:
             asked = self._about.asked(recipe)
             of = round(asked * shape.rate)

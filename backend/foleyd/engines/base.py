@@ -19,16 +19,19 @@ from numpy.typing import NDArray
 
 from foleyd.engines.folder import INDEX
 from foleyd.errors import ModelBroken, ModelMissing
+from foleyd.fields import LONG, longest
 from foleyd.recipe import Recipe
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a loaded model can do, and what it does when a recipe leaves it open.
 
-    `rate` in Hz; `seconds` the shortest and longest clip it makes; `auto_seconds` what it generates for
-    `seconds=auto`; `schedulers` and `vocoders` the names that work with it;
-    `audio_tower` whether it carries the audio half of its text encoder; `steps`, `guidance`, `scheduler` its
-    defaults; `revision` which version of its files this is ("" where its loader was not told).
+    `rate` in Hz; `seconds` the shortest and longest clip it makes in one piece; `auto_seconds` what it
+    generates for `seconds=auto`; `schedulers` and `vocoders` the names that work with it; `audio_tower`
+    whether it carries the audio half of its text encoder; `steps`, `guidance`, `scheduler` its defaults;
+    `revision` which version of its files this is ("" where its loader was not told);
+    `least_similarity` to its words, by its own audio tower, that nearly all of its sounds have, None where
+    that was not measured.
     """
 
     family: str
@@ -46,6 +49,11 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     guidance: float
     scheduler: str
     revision: str = ""
+    least_similarity: float | None = None
+
+    def longest(self, operation: str) -> float:
+        """The most seconds that it makes of an operation, in windows where those go on."""
+        return max(self.seconds[1], longest(operation)) if operation in LONG else self.seconds[1]
 
 
 class Step(NamedTuple):

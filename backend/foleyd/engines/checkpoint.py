@@ -19,6 +19,7 @@ from foleyd.engines import front_end
 from foleyd.engines.base import Capabilities
 from foleyd.engines.folder import DESCRIPTION, check_index, choose, names_in, read_description
 from foleyd.errors import BadRequest, ModelBroken
+from foleyd.fields import LONG
 from foleyd.recipe import OPERATIONS, Recipe, length
 
 AUDIO_TOWER = "audio_encoder"
@@ -41,16 +42,20 @@ class Settings(msgspec.Struct, frozen=True):
 
     `seconds`: shortest and longest clip. `auto_seconds`: what `seconds=auto` generates.
     `min_generate_seconds`: a shorter clip is cut from one of this length, since a model makes a poor job of
-    lengths far below those it was trained on (the published checkpoints: ten seconds). `steps`, `guidance`,
-    `scheduler`: defaults.
+    lengths far below those it was trained on (the published checkpoints: ten seconds). `window_seconds`: a
+    sound that is longer than the longest clip is made in windows of this length, twice `auto_seconds` where
+    it is not given. `steps`, `guidance`, `scheduler`: defaults.
+    `least_similarity`: what nearly all of its sounds have to their words, by its own audio tower.
     """
 
     seconds: tuple[float, float] = (0.3, 30.0)
     auto_seconds: float = 5.12
     min_generate_seconds: float = 2.56
+    window_seconds: float | None = None
     steps: int = 25
     guidance: float = 2.5
     scheduler: str = "dpmpp-2m"
+    least_similarity: float | None = None
 
     def __post_init__(self) -> None:
         shortest, longest = self.seconds
@@ -58,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True):
             raise ValueError("auto_seconds must lie in seconds, which must be above 0")
         if not 0 <= self.min_generate_seconds <= longest:
             raise ValueError("min_generate_seconds must not be above the longest of seconds")
+        if self.window_seconds is not None and not 0 < self.window_seconds <= longest:
+            raise ValueError("window_seconds must be above 0 and not above the longest of seconds")
         if self.steps < 1 or self.guidance < 1:
             raise ValueError("steps and guidance must be at least 1")
 
@@ -180,19 +187,30 @@ class Checkpoint(msgspec.Struct, frozen=True):
         asked = length(recipe)
         if asked is None:
             return Fraction(str(self.settings.auto_seconds))
-        shortest, longest = self.settings.seconds
+        shortest, longest = self.settings.seconds[0], self.capabilities.longest(recipe.operation)
         if not shortest <= asked <= longest:
             raise BadRequest(
                 f"the length is {float(asked):g} s: this model makes clips of {shortest:g} to {longest:g} s."
             )
         return asked
 
+    def window(self, recipe: Recipe) -> int | None:
+        """The latent frames of the windows that the recipe is made in; None where it is made in one piece."""
+        if recipe.operation not in LONG or self.asked(recipe) <= self.settings.seconds[1]:
+            return None
+        settings = self.settings
+        wanted = settings.window_seconds or min(2 * settings.auto_seconds, settings.seconds[1])
+        needed = self.geometry.frames(wanted)
+        return next((frames for frames in self.lengths() if frames >= needed), needed)
+
     def frames(self, recipe: Recipe) -> int:
         """The latent frames that the recipe is rendered in: those of the next length in `LENGTHS_S`, for a
-        loop as near to its own length as they come."""
+        loop as near to its own length as they come, and for one in windows its own."""
         if recipe.operation == "loop":
             return max(1, round(self.asked(recipe) * self.geometry.rate / self.geometry.samples(1)))
         needed = self.geometry.frames(self.seconds(recipe))
+        if (window := self.window(recipe)) is not None:
+            return max(needed, window)
         return next((frames for frames in self.lengths() if frames >= needed), needed)
 
     def lengths(self) -> tuple[int, ...]:
@@ -263,6 +281,7 @@ def read(folder: Path, revision: str = "") -> Checkpoint:
             guidance=settings.guidance,
             scheduler=settings.scheduler,
             revision=revision,
+            least_similarity=settings.least_similarity if tower else None,
         ),
         scheduler=scheduler,
         vocoder=vocoder.kind,

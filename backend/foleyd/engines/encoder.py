@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from foleyd.engines import mel
-from foleyd.engines.base import SourceSound
+from foleyd.engines.base import SourceSound, never
 from foleyd.engines.checkpoint import Geometry
-from foleyd.engines.front_end import FrontEnd
+from foleyd.engines.front_end import WINDOW, FrontEnd
+from foleyd.engines.windows import Windows
+
+_AROUND = -(-WINDOW // mel.HOP)
+"""Mel frames on each side that a window's log-mel is measured with, so that it is that of the whole."""
 
 
 class Encoder(nn.Module):
@@ -58,16 +62,41 @@ class Ear:
         self._encode, self._geometry, self._front, self._device = encode, geometry, front, device
         self._log_mel = mel.LogMel(centred=front.centred)
 
-    def hear(self, source: SourceSound, frames: int, *, lead_s: float = 0.0, goes_on: bool = False) -> Heard:
+    def hear(
+        self,
+        source: SourceSound,
+        frames: int,
+        *,
+        lead_s: float = 0.0,
+        goes_on: bool = False,
+        windows: Windows | None = None,
+        cancelled: Callable[[], bool] = never,
+    ) -> Heard:
         """`frames` latent frames of the source, which begins `lead_s` seconds after the first of them. Around
         it lies silence; its mirror image where it `goes_on`, so that its ends are heard as sound without an
-        end.
+        end. With `windows` it is heard in those, and what they leave out has latents of 0.
+
+        Raises `Cancelled` between two windows.
         """
         samples = self.samples(source, self._geometry.samples(frames), lead_s, goes_on)
         peak = float(np.abs(samples).max())
         gain = self._front.peak / peak if peak > 0 else 1.0
-        log_mel = self._log_mel(torch.from_numpy(samples * np.float32(gain)).unsqueeze(0))
-        return Heard(self._encode(log_mel.to(self._device)), gain)
+        wave = torch.from_numpy(samples * np.float32(gain)).unsqueeze(0)
+        if windows is None:
+            return Heard(self._encode(self._log_mel(wave).to(self._device)), gain)
+
+        def heard(start: int) -> torch.Tensor:
+            return self._encode(self._part(wave, start, windows.size).to(self._device))
+
+        return Heard(windows.averaged(heard, cancelled, axis=2), gain)
+
+    def _part(self, wave: torch.Tensor, start: int, size: int) -> torch.Tensor:
+        """The log-mel of `size` latent frames from `start` on, as it is within that of the whole."""
+        hop, factor = self._geometry.hop, self._geometry.vae_factor
+        first, end, last = start * factor, (start + size) * factor, wave.shape[1] // hop
+        begin, stop = max(0, first - _AROUND), min(last, end + _AROUND)
+        around: torch.Tensor = self._log_mel(wave[:, begin * hop : stop * hop])
+        return around[:, first - begin : end - begin]
 
     def place(self, seconds: float) -> float:
         """Where a time lies among the latent frames."""
@@ -77,6 +106,11 @@ class Ear:
         """How many latent bins, from the lowest, hear nothing above that frequency."""
         bands = int((mel.tops(self._geometry.bins * self._geometry.vae_factor) <= hertz).sum())
         return bands // self._geometry.vae_factor
+
+    def bins_to(self, hertz: float) -> int:
+        """How many latent bins, from the lowest, hear something below that frequency."""
+        bands = int((mel.bottoms(self._geometry.bins * self._geometry.vae_factor) < hertz).sum())
+        return -(-bands // self._geometry.vae_factor)
 
     def samples(
         self, source: SourceSound, count: int, lead_s: float = 0.0, goes_on: bool = False

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from foleyd import recipe as recipes
 from foleyd.fields import BOUND_FIELDS
-from foleyd.recipe import ATTACK_SHARE, TAIL_SHARE, Recipe
+from foleyd.operation_checks import ATTACK_SHARE, TAIL_SHARE
+from foleyd.recipe import Recipe
 
 
 class Layer(NamedTuple):

@@ -39,6 +39,11 @@ def filters(bands: int = BANDS, window: int = WINDOW, rate: int = RATE) -> Tenso
     return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).float()
 
 
+def bottoms(bands: int = BANDS, rate: int = RATE) -> Tensor:
+    """The lowest frequency that each mel band hears, Hz `[bands]`."""
+    return _edges(bands, rate)[:-2]
+
+
 def tops(bands: int = BANDS, rate: int = RATE) -> Tensor:
     """The highest frequency that each mel band hears, Hz `[bands]`."""
     return _edges(bands, rate)[2:]

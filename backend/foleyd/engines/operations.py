@@ -12,8 +12,11 @@ from foleyd import anew, mixture
 from foleyd.audio import band
 from foleyd.diffusion import noise, noisy
 from foleyd.diffusion.loop import Hook, Moment
-from foleyd.engines.base import SourceSound
+from foleyd.engines import windows
+from foleyd.engines.base import SourceSound, never
+from foleyd.engines.checkpoint import Checkpoint
 from foleyd.engines.encoder import Ear
+from foleyd.engines.windows import Windows
 from foleyd.recipe import Recipe, steps_taken
 
 
@@ -28,13 +31,16 @@ class Start(NamedTuple):
 
 class Bench(NamedTuple):
     """What an operation works with: the `scheduler` of this render, fresh, and its `steps`; the `noise`
-    that the recipes' seeds draw `[n, c, t, f]`; the `sources` by hash; and how to get the ear for them."""
+    that the recipes' seeds draw `[n, c, t, f]`; the `sources` by hash; how to get the ear for them; and the
+    `windows` that a long sound is made in."""
 
     scheduler: Any
     steps: int
     noise: torch.Tensor
     sources: Mapping[str, SourceSound]
     ear: Callable[[], Ear]
+    windows: Windows | None = None
+    cancelled: Callable[[], bool] = never
 
 
 def drawn_seed(recipe: Recipe) -> int:
@@ -56,6 +62,20 @@ def words(recipe: Recipe) -> tuple[mixture.Part, ...]:
     if recipe.towards is None:
         return mixture.parts(recipe.prompt)
     return mixture.between(recipe.prompt, recipe.towards, recipe.mix or 0.0)
+
+
+def windows_of(about: Checkpoint, recipe: Recipe) -> Windows | None:
+    """The windows that a recipe is made in: those that touch what is the model's; None where it is made in
+    one piece."""
+    size = about.window(recipe)
+    if size is None:
+        return None
+    frames, a_second = about.frames(recipe), about.geometry.rate / about.geometry.samples(1)
+    spans = [
+        (math.floor(start * a_second), math.ceil(min(stop * a_second, frames)))
+        for start, stop in anew.spans(recipe) or ((0.0, math.inf),)
+    ]
+    return windows.place(frames, size, spans)
 
 
 def start(bench: Bench, recipes: Sequence[Recipe]) -> Start:
@@ -89,8 +109,7 @@ def _morph(bench: Bench, recipes: Sequence[Recipe]) -> Start:
 
 def _anew(bench: Bench, recipes: Sequence[Recipe]) -> Start:
     clean, ear, steps = _heard(bench, recipes), bench.ear(), bench.steps
-    frames = torch.arange(clean.shape[2], device=clean.device)
-    own = torch.stack([_own(one, frames, ear) for one in recipes])[:, None, :, None]
+    own = torch.stack([_own(one, clean, ear) for one in recipes])[:, None]
     return Start(bench.noise, hooks=(_put_back(bench, clean, own, steps),))
 
 
@@ -113,12 +132,18 @@ def _put_back(bench: Bench, clean: torch.Tensor, own: torch.Tensor, steps: int) 
     return put_back
 
 
-def _own(recipe: Recipe, frames: torch.Tensor, ear: Ear) -> torch.Tensor:
-    """Which of the latent `frames` are the source's: those that no span touches."""
+def _own(recipe: Recipe, clean: torch.Tensor, ear: Ear) -> torch.Tensor:
+    """Which of the latents `[t, f]` are the source's: those that no span touches, those beside a band."""
+    frames = torch.arange(clean.shape[2], device=clean.device)
     own = torch.ones_like(frames, dtype=torch.bool)
     for start, stop in anew.spans(recipe):
         own &= (frames < math.floor(ear.place(start))) | (frames >= ear.place(stop))
-    return own
+    beside = torch.zeros(clean.shape[3], dtype=torch.bool, device=clean.device)
+    if (redone := anew.band(recipe)) is not None:
+        low, high = redone
+        beside[: ear.bins_below(low)] = True
+        beside[ear.bins_to(high) :] = True
+    return own[:, None] | beside
 
 
 def _heard(bench: Bench, recipes: Sequence[Recipe]) -> torch.Tensor:
@@ -127,7 +152,16 @@ def _heard(bench: Bench, recipes: Sequence[Recipe]) -> torch.Tensor:
     heard = []
     for one in recipes:
         source, goes_on = bench.sources[one.sources[0].sha256], one.operation == "extend"
-        heard.append(ear.hear(source, frames, lead_s=anew.lead(one), goes_on=goes_on).latents)
+        heard.append(
+            ear.hear(
+                source,
+                frames,
+                lead_s=anew.lead(one),
+                goes_on=goes_on,
+                windows=bench.windows,
+                cancelled=bench.cancelled,
+            ).latents
+        )
     return torch.cat(heard)
 
 

@@ -7,7 +7,7 @@ samples are those of the whole, the first of them exist early, and memory does n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,12 @@ from foleyd.runtime import Part
 
 FIRST_FRAMES = 64
 """Mel frames of the first piece, 0.64 s in the published checkpoints; each after it is twice as long."""
+MOST_FRAMES = 2048
+"""Mel frames of the longest piece, so that memory does not grow with minutes."""
+WHOLE_FRAMES = 4096
+"""Up to so many mel frames a vocoder that does not say how far it looks is run on the whole."""
+MARGIN = 64
+"""Mel frames around a piece for such a vocoder; a `foleyd.engines.vocoder.FrameVocoder` looks 31 far."""
 QUIET_MEL = -4.0
 """About the middle of log-mels, which run from −11.5 to 2."""
 
@@ -100,7 +106,7 @@ def pieces(frames: int, reach: int | None) -> Iterator[tuple[int, int]]:
     while begin < frames:
         end = min(frames, begin + size)
         yield begin, end
-        begin, size = end, 2 * size
+        begin, size = end, min(2 * size, MOST_FRAMES)
 
 
 def vocode(
@@ -111,10 +117,31 @@ def vocode(
 ) -> Iterator[torch.Tensor]:
     """The samples `[n, …]` of log-mel `[n, frames, bins]`, piece by piece.
 
-    `reach`: frames on each side that can change a frame's samples; None vocodes the whole at once.
+    `reach`: frames on each side that can change a frame's samples; None vocodes the whole at once, unless it
+    is longer than `WHOLE_FRAMES`.
     """
     frames = mel.shape[1]
+    if reach is None and frames > WHOLE_FRAMES:
+        reach = MARGIN
     for begin, end in pieces(frames, reach):
         first = max(0, begin - (reach or 0))
         samples = vocoder(mel[:, first : end + (reach or 0)])
         yield samples[:, (begin - first) * hop : (end - first) * hop]
+
+
+def vocode_runs(
+    vocoder: Callable[[torch.Tensor], torch.Tensor],
+    mel: torch.Tensor,
+    hop: int,
+    reach: int | None,
+    runs: Sequence[tuple[int, int]],
+) -> Iterator[torch.Tensor]:
+    """As :func:`vocode`, of `runs` of frames alone: between them, where nobody listens, is silence."""
+    at = 0
+    for first, stop in runs:
+        if at < first:
+            yield mel.new_zeros((mel.shape[0], (first - at) * hop))
+        yield from vocode(vocoder, mel[:, first:stop], hop, reach)
+        at = stop
+    if at < mel.shape[1]:
+        yield mel.new_zeros((mel.shape[0], (mel.shape[1] - at) * hop))

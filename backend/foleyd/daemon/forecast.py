@@ -94,8 +94,15 @@ def too_slow(
     costs = {key: cost.estimate(work) or 0.0 for key, work in works.items()}
     dearest = max(costs, key=lambda key: costs[key])
     share = (within_s - wait) * costs[dearest] / sum(costs.values())
-    hint = _what_fits(works[dearest], cost.fitting(works[dearest], share), wait, within_s)
-    return TooSlow(f"This would take about {eta:.1f} s, longer than the {within_s:g} s given: {hint}.", eta)
+    return _refusal(works[dearest], cost.fitting(works[dearest], share), eta, wait, within_s)
+
+
+def alone(work: Work, cost: CostModel, wait: float, within_s: float) -> TooSlow | None:
+    """As :func:`too_slow`, for a work that has a worker of its own, `wait` seconds from the beginning on."""
+    took = cost.estimate(work) if cost.knows(work.model) else None
+    if took is None or wait + took <= within_s:
+        return None
+    return _refusal(work, cost.fitting(work, within_s - wait), wait + took, wait, within_s)
 
 
 def _left(running: Render, took: float, now: float) -> float:
@@ -103,6 +110,11 @@ def _left(running: Render, took: float, now: float) -> float:
     # by the clock while it keeps to the estimate, which counts what follows the steps; by steps when late
     undone = 1 - running.step / running.steps if running.step else 0.0
     return max(took - (now - running.began), took * undone)
+
+
+def _refusal(work: Work, fit: Work | None, eta: float, wait: float, within_s: float) -> TooSlow:
+    hint = _what_fits(work, fit, wait, within_s)
+    return TooSlow(f"This would take about {eta:.1f} s, longer than the {within_s:.3g} s given: {hint}.", eta)
 
 
 def _what_fits(work: Work, fit: Work | None, wait: float, within_s: float) -> str:

@@ -6,6 +6,7 @@ model until it is closed. The command line has one for the length of a command.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,14 @@ import numpy as np
 
 from foleyd import recipe
 from foleyd.another import another, worth
-from foleyd.daemon import frames
+from foleyd.daemon import frames, haste
+from foleyd.daemon.estimate import CostModel
+from foleyd.daemon.haste import Deadline
 from foleyd.daemon.models import Models, Request
 from foleyd.daemon.sources import Sources
 from foleyd.daemon.takes import Take, Takes, digest
 from foleyd.daemon.workers import Worker
-from foleyd.errors import Cancelled, RenderFailed
+from foleyd.errors import Cancelled, FoleydError, RenderFailed, TooSlow
 from foleyd.messages import TakeInfo
 from foleyd.recipe import Recipe
 
@@ -64,7 +67,8 @@ class Session:
     sources are. `device`,
     `precision`, `runtime`, `threads`: as for :func:`foleyd.engines.base.load`; a precision or runtime that
     is given pins it, so that takes made otherwise do not serve. `listen` is called with every
-    :class:`Event`. `sellable` refuses models whose sounds may not be sold.
+    :class:`Event`. `sellable` refuses models whose sounds may not be sold. `cost` learns from every render,
+    and is written when the session is closed; deadlines need it.
     """
 
     def __init__(
@@ -78,8 +82,11 @@ class Session:
         listen: Callable[[Event], None] = _silent,
         sellable: bool = False,
         sources: Sources | None = None,
+        cost: CostModel | None = None,
     ) -> None:
         self._takes = takes
+        self._cost = cost or CostModel()
+        self._learned = False
         self.sources = sources or Sources()
         self._device = device
         self._precision = precision
@@ -110,11 +117,19 @@ class Session:
         """As :meth:`foleyd.daemon.models.Models.prepare`."""
         return self._models.prepare(wanted, model)
 
-    def sound(self, request: Request, *, check_silence: bool = True, retries: int = 0) -> Sound:
+    def sound(
+        self,
+        request: Request,
+        *,
+        check_silence: bool = True,
+        retries: int = 0,
+        deadline: Deadline | None = None,
+    ) -> Sound:
         """The take of a request: a kept one where there is one, else rendered (batch of one) and kept. Where
-        it is none, so many other seeds are tried; the sound's request has the one that was taken.
+        it is none, so many other seeds are tried; the sound's request has the one that was taken, and as many
+        steps as the `deadline` allows.
 
-        Raises RenderFailed, WorkerDied, Cancelled, DiskFull, and what loading the model raises.
+        Raises RenderFailed, WorkerDied, Cancelled, DiskFull, TooSlow, and what loading the model raises.
         """
         self.check_interrupt()
         if self._takes is not None:
@@ -125,7 +140,7 @@ class Session:
         began = time.monotonic()
         while True:
             try:
-                take = self._render(request, check_silence)
+                request, take = self._render(request, check_silence, deadline)
             except RenderFailed as error:
                 if not (retries and worth(error)):
                     raise
@@ -134,11 +149,24 @@ class Session:
             else:
                 return Sound(request, take, False, time.monotonic() - began)
 
-    def _render(self, request: Request, check_silence: bool) -> Take:
-        """A new take, kept."""
+    def _render(
+        self, request: Request, check_silence: bool, deadline: Deadline | None
+    ) -> tuple[Request, Take]:
+        """A new take, kept, and what it is of."""
         sources = self.sources.of(request.recipe)
+        if deadline is not None and not self._holds(request):
+            haste.in_time(request, self._cost, deadline)  # what is late anyway loads no model
         self._load(request)
         self.check_interrupt()
+        if deadline is not None:
+            if not deadline.left:
+                raise TooSlow(
+                    f"The model was ready after {deadline.spent:.1f} s, with {deadline.seconds:.3g} s given: "
+                    "give it more time, or start 'foleyd serve', which keeps the model in memory.",
+                    deadline.spent,
+                )
+            request = haste.in_time(request, self._cost, deadline)
+        began = time.monotonic()
         audio: frames.Audio | None = None
         for reply in self._worker.render([request.recipe], check_silence=check_silence, sources=sources):
             if isinstance(reply, frames.Progress):
@@ -147,13 +175,19 @@ class Session:
                 audio = reply
         if audio is None:
             raise RenderFailed("The worker finished without a sound: try again.", "error")
+        self._cost.observe(haste.work(request), time.monotonic() - began)
+        self._learned = True
         parts(self._takes, request, audio)
-        return keep(self._takes, request.recipe, audio)
+        return request, keep(self._takes, request.recipe, audio)
+
+    def _holds(self, request: Request) -> bool:
+        """Whether the worker holds the model of a request."""
+        return self._loaded == request.model.folder and self._worker.pid is not None
 
     def _load(self, request: Request) -> None:
         """See that the worker holds the model of a request."""
         folder = request.model.folder
-        if self._loaded == folder and self._worker.pid is not None:
+        if self._holds(request):
             return
         self._loaded = None
         self._listen(Loading(request.model.title or request.model.id))
@@ -166,7 +200,7 @@ class Session:
             threads=self._threads,
         )
         self._loaded = folder
-        self.device = loaded.device
+        self.device = self._cost.device = loaded.device
 
     def interrupt(self) -> None:
         """Stop at the next chance: between two steps, or before the next sound. Safe in a signal handler."""
@@ -186,6 +220,9 @@ class Session:
         """Let the worker and the model go."""
         self._worker.close()
         self._loaded = None
+        if self._learned:
+            with contextlib.suppress(FoleydError):  # a guess that is lost costs no sound
+                self._cost.save()
 
 
 def parts(takes: Takes | None, request: Request, audio: frames.Audio) -> list[Sound]:

@@ -54,6 +54,7 @@ class FaultyEngine:
     device = "an abacus"
     threads = THREADS
     unprepared = False
+    together = 1
 
     def __init__(self, fault: str) -> None:
         self._fault = getattr(self, fault)

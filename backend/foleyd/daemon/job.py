@@ -250,6 +250,7 @@ def keep(takes: Takes | None, made: Recipe, audio: frames.Audio) -> Take:
         rate=audio.rate,
         frames=len(samples),
         sha256=digest(samples),
+        batch=audio.batch,
     )
     if takes is None:
         return Take(identity=identity, samples=samples)

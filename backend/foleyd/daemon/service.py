@@ -32,6 +32,7 @@ from foleyd.daemon.report import Usage
 from foleyd.daemon.show_log import ShowLog
 from foleyd.daemon.sources import Kept, started
 from foleyd.daemon.supervisor import Supervisor
+from foleyd.daemon.together import alike
 from foleyd.engines import catalog, checkpoint
 from foleyd.errors import BadRequest, Cancelled, FoleydError, JobLost, TooSlow, WorkerDown
 from foleyd.messages import (
@@ -267,6 +268,7 @@ class Service:
             work=haste.work(order.request),
             result=kept,
             may_wait=may_wait,
+            alike=alike(order.request, order.runtime),
         )
 
     def cancel(self, request: CancelRequest, client: str, via: str) -> CancelReply:

@@ -148,6 +148,7 @@ class _Session:
                 device=engine.device,
                 threads=engine.threads,
                 unprepared=request.runtime == "auto" and engine.unprepared,
+                together=engine.together,
             )
         )
 
@@ -186,7 +187,7 @@ class _Session:
             sources={sha256: _source(sha256, Path(path)) for sha256, path in request.sources.items()},
         )
         for index, take in enumerate(takes):
-            self._send(_audio(request.job, index, take))
+            self._send(_audio(request.job, index, take, len(takes)))
         self._send(frames.Done(job=request.job, seconds=time.monotonic() - began))
 
     def _fail(
@@ -196,7 +197,7 @@ class _Session:
         self._send(frames.Failed(job=job, code=code, message=message, reason=reason, trace=trace))
 
 
-def _audio(job: int, index: int, take: Take) -> frames.Audio:
+def _audio(job: int, index: int, take: Take, batch: int) -> frames.Audio:
     return frames.Audio(
         job=job,
         index=index,
@@ -208,7 +209,8 @@ def _audio(job: int, index: int, take: Take) -> frames.Audio:
         runtime=take.runtime,
         precision=take.precision,
         threads=take.threads,
-        parts=tuple((recipe.to_json(one), _audio(job, index, part)) for one, part in take.parts),
+        batch=1 if take.parts else batch,  # what a sound is mixed from is made one after the other
+        parts=tuple((recipe.to_json(one), _audio(job, index, part, 1)) for one, part in take.parts),
     )
 
 

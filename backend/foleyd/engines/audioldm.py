@@ -23,6 +23,7 @@ from foleyd.engines import audio_tower, checkpoint, circle, layers, operations, 
 from foleyd.engines.audio_tower import AudioTower
 from foleyd.engines.base import (
     NO_SOURCES,
+    SHARED,
     Capabilities,
     Piece,
     SourceSound,
@@ -40,18 +41,6 @@ from foleyd.engines.prompts import Prompts, words
 from foleyd.errors import BadRequest, Cancelled, RenderFailed
 from foleyd.recipe import Recipe, is_resolved, steps_taken, take_id
 from foleyd.runtime import Runtime, memory, open_runtime, prepared
-
-SHARED = (
-    "operation",
-    "steps",
-    "guidance",
-    "guidance_from",
-    "guidance_to",
-    "guidance_rescale",
-    "scheduler",
-    "strength",
-)
-"""What the recipes of one batch must have in common, besides the bucket."""
 
 
 @dataclass
@@ -104,6 +93,11 @@ class AudioLDM:
     def unprepared(self) -> bool:
         """Whether OpenVINO was never tried with this model on this processor."""
         return self._runtime.device.type == "cpu" and prepared.is_wanting(self._about.folder)
+
+    @property
+    def together(self) -> int:
+        """Clips that its runtime makes faster as one batch."""
+        return self._runtime.together
 
     @property
     def compiled(self) -> int:

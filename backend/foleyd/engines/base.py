@@ -21,6 +21,18 @@ from foleyd.engines.folder import INDEX
 from foleyd.errors import ModelBroken, ModelMissing
 from foleyd.recipe import Recipe
 
+SHARED = (
+    "operation",
+    "steps",
+    "guidance",
+    "guidance_from",
+    "guidance_to",
+    "guidance_rescale",
+    "scheduler",
+    "strength",
+)
+"""What the recipes of one batch must have in common, besides the bucket."""
+
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a loaded model can do, and what it does when a recipe leaves it open.
@@ -137,6 +149,11 @@ class Engine(Protocol):
     @property
     def unprepared(self) -> bool:
         """Whether it might run faster here once its model was prepared (`foleyd.engines.prepare`)."""
+
+    @property
+    def together(self) -> int:
+        """Clips of one bucket that are made faster as one batch than one after the other; 1 where a batch
+        gains nothing."""
 
     def bucket(self, recipe: Recipe) -> str:
         """The name of the shape that the recipe is rendered in; recipes of one bucket may share a batch."""

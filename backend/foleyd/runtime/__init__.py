@@ -66,6 +66,11 @@ class Runtime(Protocol):
         """What it computes on, in words."""
 
     @property
+    def together(self) -> int:
+        """Rows that one call computes in less time than as many calls, and no longer bit for bit as alone; 1
+        where nothing is gained by that."""
+
+    @property
     def compiled(self) -> int:
         """Shapes compiled since the start, without those that were found compiled on the disk."""
 

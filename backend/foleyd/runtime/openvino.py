@@ -33,6 +33,7 @@ class OpenVino:
     """See `foleyd.runtime.Runtime`. Parts that were not prepared (the text tower) run in torch."""
 
     name = "openvino"
+    together = 1
 
     def __init__(self, folder: Path, record: Prepared, precision: str, threads: int | None) -> None:
         import openvino

@@ -56,6 +56,10 @@ class FaultyEngine:
     unprepared = False
     together = 1
 
+    def warm_up(self) -> bool:
+        """Nothing to make ready."""
+        return False
+
     def __init__(self, fault: str) -> None:
         self._fault = getattr(self, fault)
         self._long = fault == "long"

@@ -136,6 +136,8 @@ class AudioLDM:
                 for row, one in enumerate(recipes)
             ]
         seeds = [recipe.seed for recipe in recipes if recipe.seed is not None]
+        around = self._circle(recipes[0])
+        self._runtime.settle(around.around if around else self._about.frames(recipes[0]), len(recipes))
         try:
             with torch.inference_mode(), self._runtime.limit(threads):
                 latents = self._diffuse(recipes, seeds, sources, progress, cancelled, hooks)
@@ -179,8 +181,14 @@ class AudioLDM:
             made.append((layer, take))
         samples = layers.mixed([(layer, take.samples) for layer, take in made], self.capabilities.rate)
         heard(Piece(row, 0, len(samples), self.capabilities.rate, samples))
+        if len({take.runtime for _, take in made}) > 1:
+            self._runtime.settle(0, 1)  # what one runtime did not make alone is not its
         whole = self._take(torch.from_numpy(samples[None]), recipe, recipe.seed or 0)
         return whole._replace(parts=tuple((layer.recipe, take) for layer, take in made))
+
+    def warm_up(self) -> bool:
+        """Make one more length ready, where the runtime gains by that."""
+        return self._runtime.warm_up(self._about.lengths())
 
     def unload(self) -> None:
         """Drop every network and give the memory back; rendering after this raises RuntimeError."""

@@ -180,6 +180,10 @@ class Engine(Protocol):
         many it were.
         """
 
+    def warm_up(self) -> bool:
+        """Make one more length ready that renders will be faster in, and say whether there was one. May be
+        called from another thread than renders, which go on meanwhile."""
+
     def unload(self) -> None:
         """Give the memory back. The engine renders nothing after this."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,9 @@ class Eager:
         self._placed: list[nn.Module] = []
 
     @classmethod
-    def open(cls, model: Path | None, device: str, precision: str, threads: int | None) -> Eager:
+    def open(
+        cls, model: Path | None, device: str, precision: str, threads: int | None, *, insisted: bool
+    ) -> Eager:
         """The runtime, which is the same for every model."""
         return cls(device, precision, threads)
 
@@ -86,6 +88,13 @@ class Eager:
         network.to(device=self.device, dtype=dtype).eval().requires_grad_(False)
         self._placed.append(network)
         return network
+
+    def settle(self, frames: int, clips: int) -> None:
+        """Every length is run alike."""
+
+    def warm_up(self, lengths: Sequence[int]) -> bool:
+        """There is nothing to do."""
+        return False
 
     def release(self) -> None:
         """Drop the modules; what their owners drop too is freed and goes back to the system."""

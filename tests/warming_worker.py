@@ -1,4 +1,4 @@
-"""A worker whose engine has two lengths to make ready, and waits in each until a file is there. For tests only.
+"""A worker whose engine has two lengths to make ready, and waits in each for a file. For tests only.
 
 ``python warming_worker.py``; all runs below FOLEYD_HOME.
 """
@@ -16,7 +16,7 @@ from foleyd.daemon import worker
 from foleyd.daemon.frames import Load
 from foleyd.engines.base import LoadStep
 
-COMMAND = (sys.executable, "-P", str(Path(__file__)))
+COMMAND = (sys.executable, str(Path(__file__)))
 LENGTHS = 2
 
 

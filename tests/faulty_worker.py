@@ -54,6 +54,11 @@ class FaultyEngine:
     device = "an abacus"
     threads = THREADS
     unprepared = False
+    together = 1
+
+    def warm_up(self) -> bool:
+        """Nothing to make ready."""
+        return False
 
     def __init__(self, fault: str) -> None:
         self._fault = getattr(self, fault)

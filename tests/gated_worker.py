@@ -46,12 +46,26 @@ def steps(home: Path, prompt: str) -> list[int]:
     return [int(step) for said, _, step in found if said == prompt]
 
 
+def gains_by(home: Path, together: int) -> None:
+    """Have workers that are started from now on gain by batches of so many sounds."""
+    (home / "together").write_text(str(together))
+
+
+def batches(home: Path) -> list[list[str]]:
+    """The prompts of every batch, in order."""
+    path = home / "batches"
+    return [line.split("\t") for line in path.read_text().splitlines()] if path.exists() else []
+
+
 class GatedEngine(FaultyEngine):
     """As its base, with a gate before the third step."""
 
     def __init__(self) -> None:
         super().__init__("gate")
         self._home = Path(os.environ["FOLEYD_HOME"])
+        self._batch: Sequence[Recipe] = ()
+        wide = self._home / "together"
+        self.together = int(wide.read_text()) if wide.exists() else 1
 
     def render(
         self,
@@ -64,6 +78,10 @@ class GatedEngine(FaultyEngine):
         threads: int | None = None,
         sources: Mapping[str, SourceSound] = NO_SOURCES,
     ) -> list[Take]:
+        self._batch = recipes
+        with (self._home / "batches").open("a") as file:
+            file.write("\t".join(one.prompt for one in recipes) + "\n")
+
         def listed(step: Step) -> None:
             self._list(recipes[0].prompt, step.step)
             progress(step)
@@ -81,7 +99,7 @@ class GatedEngine(FaultyEngine):
 
     def gate(self, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
         """Wait, or fail, as the prompt says."""
-        if "fail" in recipe.prompt:
+        if any("fail" in one.prompt for one in self._batch):
             raise RenderFailed("the samples are not numbers: try another seed.", "nan")
         if "flawed" in recipe.prompt and (recipe.seed or 0) < SOUND_FROM:
             raise RenderFailed("the model gave silence for this seed: try another.", "silence")

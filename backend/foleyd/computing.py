@@ -27,8 +27,9 @@ Runtime = Annotated[
     typer.Option(
         metavar="NAME",
         envvar="FOLEYD_RUNTIME",
-        help="What runs the networks: 'torch' or 'openvino'; 'auto' takes the faster one of those that are "
-        "ready (see 'foleyd models prepare') and lets a kept take of either serve.",
+        help="What runs the networks: 'torch', 'openvino', or 'compiled' (torch, compiled for each length "
+        "when it is first wanted); 'auto' takes the fastest that is ready (see 'foleyd models prepare'), "
+        "never waits for a compiler, and lets a kept take of any serve.",
     ),
 ]
 Threads = Annotated[

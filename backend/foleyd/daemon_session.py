@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from foleyd import recipe
+from foleyd.daemon.haste import in_steps
 from foleyd.daemon.job import Session, Stepped
 from foleyd.daemon.takes import Take
-from foleyd.errors import Cancelled, FoleydError
+from foleyd.errors import Cancelled, FoleydError, TooSlow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from foleyd.client import BlockingHandle as Handle
     from foleyd.client import Client
+    from foleyd.daemon.estimate import CostModel
+    from foleyd.daemon.haste import Deadline
     from foleyd.daemon.job import Event
     from foleyd.daemon.models import Request
     from foleyd.daemon.takes import Takes
@@ -39,17 +42,32 @@ class DaemonSession(Session):
         runtime: str | None = None,
         listen: Callable[[Event], None],
         sellable: bool = False,
+        cost: CostModel | None = None,
     ) -> None:
-        super().__init__(takes=takes, precision=precision, runtime=runtime, listen=listen, sellable=sellable)
+        super().__init__(
+            takes=takes, precision=precision, runtime=runtime, listen=listen, sellable=sellable, cost=cost
+        )
         self._client = client
         self._handle: Handle | None = None
         self._killed = False
 
-    def _render(self, request: Request, check_silence: bool) -> Take:
+    def _render(
+        self, request: Request, check_silence: bool, deadline: Deadline | None
+    ) -> tuple[Request, Take]:
         if request.model.source == "folder" or not check_silence:
-            return super()._render(request, check_silence)
+            return super()._render(request, check_silence, deadline)
         fields = msgspec.json.decode(recipe.to_json(request.recipe))
-        self._handle = self._client.render(deliver="take", source=self._brought(request), **fields)
+        within_s = None if deadline is None else deadline.left
+        if within_s == 0:
+            raise TooSlow("The time given was over before the daemon was asked: give it more.")
+        if deadline is not None and deadline.open:
+            del fields["steps"]  # the daemon takes as many as fit
+        self._handle = self._client.render(
+            deliver="take", source=self._brought(request), within_s=within_s, **fields
+        )
+        steps = self._handle.reply.recipes[0].get("steps")
+        if isinstance(steps, int) and steps != request.recipe.steps:
+            request = in_steps(request, steps)
         try:
             self.check_interrupt()  # it may have come before there was a job to cancel
             result = self._handle.result(progress=self._progress)
@@ -63,8 +81,8 @@ class DaemonSession(Session):
             raise FoleydError("The daemon sent no sound: see its log, or render with --no-daemon.")
         about = result.takes[0]
         if self._precision not in (None, about.precision) or self._runtime not in (None, about.runtime):
-            return super()._render(request, check_silence)
-        return Take(identity=about, samples=result.audio[0].samples[0])
+            return super()._render(request, check_silence, deadline)
+        return request, Take(identity=about, samples=result.audio[0].samples[0])
 
     def _brought(self, request: Request) -> dict[str, tuple[bytes, int, int]]:
         """The samples of the recipe's sources that are here and fit into a frame; the daemon may have the

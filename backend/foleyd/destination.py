@@ -113,11 +113,13 @@ def free_path(
     returned is added. With `picture`, a clip in another format whose picture has that name stands in the way,
     too.
     """
+    return free_name(folder, clip_name(made), suffix, taken, same, free=unpictured(picture))
 
-    def free(path: Path) -> bool:
-        return not (picture and not path.exists() and picture_of(path).exists())
 
-    return free_name(folder, clip_name(made), suffix, taken, same, free)
+def unpictured(picture: bool) -> Callable[[Path], bool]:
+    """Whether a clip with or without a picture may go to a path: not where that would draw over the picture
+    of another clip."""
+    return lambda path: not (picture and not path.exists() and picture_of(path).exists())
 
 
 def picture_of(path: Path) -> Path:
@@ -131,6 +133,7 @@ def free_name(
     suffix: str,
     taken: set[Path],
     same: Callable[[Path], bool] = lambda path: False,
+    *,
     free: Callable[[Path], bool] = lambda path: True,
 ) -> Path:
     """As :func:`free_path`, for a file's name without its ending; only paths that are `free` besides."""

@@ -193,6 +193,9 @@ class TakeInfo(Message, frozen=True, kw_only=True):
     rate: Annotated[int, Meta(description="Hz.")]
     frames: int
     sha256: Annotated[str, Meta(description="Of the samples as little-endian float32, lower-case hex.")]
+    batch: Annotated[
+        int, Meta(description="Takes computed at once with it; only those of 1 come out the same to the bit.")
+    ] = 1
 
 
 class RenderChunk(Message, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -38,6 +39,8 @@ Examples:
   foleyd render "a dog barks" --operation inpaint --source street.wav --redo-from 1.5 --redo-to 2
   foleyd render "gusty wind" --operation extend --source wind.wav --after 4
   foleyd render "gusty wind" --operation loop --bars 2 --bpm 127.3
+  foleyd render "a deep kick drum" --draft 4 -o kick.wav
+  foleyd render "a deep kick drum" --within 3 -o kick.wav
 
 \b
 Seeds: clip k of a prompt (from 0) has seed S + k. S is --seed, else with --from the clip's own,
@@ -53,6 +56,13 @@ Batches: a CSV with a header, or TOML with [[clip]] tables and a [defaults] tabl
 leaves open is taken from the command line, then from [defaults]. A row without a seed gets one
 made from its prompt, so a second run finds everything done. Every row is checked before the
 first is rendered, and a report (NAME.report.json beside the clips) says what became of each.
+
+\b
+Haste: --draft makes every clip in a few steps first, into NAME.draft.wav beside it, and tells of all of
+them before the clips themselves are begun; a draft stays where it is, so that nothing that plays it is
+taken away. --within chooses as many steps as the time allows where none are given, for all clips of
+the command together (of --draft: for the drafts), or refuses and says what would fit. It knows after the
+first render on this machine; a 'foleyd serve' has no model to load and so fits more in.
 
 \b
 Daemon: a 'foleyd serve' that runs has the model in memory and makes the sounds; they are in its
@@ -98,6 +108,27 @@ def render(
             "or far from its words; the best is taken.",
         ),
     ] = 0,
+    draft: Annotated[
+        int | None,
+        typer.Option(
+            metavar="STEPS",
+            min=1,
+            max=200,
+            help="Make each clip in so many steps first, as NAME.draft.wav, see below.",
+            show_default=False,
+        ),
+    ] = None,
+    within_s: Annotated[
+        float | None,
+        typer.Option(
+            "--within",
+            metavar="SECONDS",
+            min=0.01,
+            max=86_400,
+            help="Take as many steps as fit into so many seconds, or refuse; see below.",
+            show_default=False,
+        ),
+    ] = None,
     format_name: Annotated[
         str | None,
         typer.Option(
@@ -154,10 +185,15 @@ def render(
     model for the whole command. Ctrl-C stops between two steps and leaves nothing half-written; twice stops
     at once.
     """
+    began = time.monotonic()
     with Output(as_json) as output:
         _one_way_in(prompts, origin, batch, count, source)
         if rank and batch is not None:
             raise BadRequest("--rank lists the clips of prompts: leave it out with --batch.")
+        if batch is not None and (draft, within_s) != (None, None):
+            raise BadRequest(
+                "--draft and --within are for sounds that are waited for: leave them out with --batch."
+            )
         values = options.read(given)
         model = str(values.pop("model", ""))
         from foleyd.talk import Talk
@@ -176,13 +212,21 @@ def render(
                 requests = [_prepared(session, one, model, origin) for one in wanted]
                 import msgspec
 
-                from foleyd.orders import fill_all
+                from foleyd.daemon.haste import Deadline
+                from foleyd.orders import drafted, fill_all
 
                 orders = [
                     msgspec.structs.replace(one, retries=retries)
                     for one in _orders(requests, out, format_name, picture, origin)
                 ]
-                made = fill_all(session, talk, orders, output, quiet=rank)
+                deadline = None
+                if within_s is not None:
+                    # what was said, by the clip that is rendered again too, is kept
+                    chosen = "steps" in values or origin is not None or draft is not None
+                    deadline = Deadline(within_s, began, open=not chosen)
+                if draft is not None:
+                    orders = drafted(orders, draft)
+                made = fill_all(session, talk, orders, output, quiet=rank, deadline=deadline)
                 if rank:
                     _ranked(made, talk, output)
 
@@ -227,9 +271,12 @@ def _how(precision: str, runtime: str, origin: Path | None) -> _How:
 
 def _session(daemon: bool, device: str, how: _How, sellable: bool, talk: Talk) -> Session:
     """The running daemon where it may be asked and there is one, else a worker of our own."""
+    from foleyd import paths
+    from foleyd.daemon.estimate import CostModel
     from foleyd.daemon.job import Session
     from foleyd.daemon.takes import Takes
 
+    cost = CostModel(paths.home("cache") / "costs.json")
     if daemon:
         from foleyd.client import Client
 
@@ -238,9 +285,11 @@ def _session(daemon: bool, device: str, how: _How, sellable: bool, talk: Talk) -
             from foleyd.daemon_session import DaemonSession
 
             return DaemonSession(
-                client, takes=Takes(), **how._asdict(), sellable=sellable, listen=talk.listen
+                client, takes=Takes(), **how._asdict(), sellable=sellable, listen=talk.listen, cost=cost
             )
-    return Session(takes=Takes(), device=device, **how._asdict(), sellable=sellable, listen=talk.listen)
+    return Session(
+        takes=Takes(), device=device, **how._asdict(), sellable=sellable, listen=talk.listen, cost=cost
+    )
 
 
 def _one_way_in(

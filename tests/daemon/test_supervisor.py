@@ -53,9 +53,10 @@ class Watched:
         folder.mkdir(exist_ok=True)
         heard = changes.pop("on_progress", lambda _: None)
         wanted = recipe.change(self.full, **changes)
-        return await self.supervisor.render(
-            wanted, folder=folder, model=model, revision="1", on_progress=heard
+        [audio] = await self.supervisor.render(
+            [wanted], folder=folder, model=model, revision="1", on_progress=heard
         )
+        return audio
 
     def begin(self, **changes: object) -> asyncio.Task[frames.Audio]:
         """The same in a task."""

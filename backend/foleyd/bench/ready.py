@@ -27,8 +27,8 @@ def get_ready(model: Entry, device: str, runtime: str) -> None:
 def load(
     model: Entry, *, device: str, precision: str = AUTO, runtime: str = AUTO, threads: int | None = None
 ) -> Any:
-    """Its engine. Raises as `base.load`."""
-    return base.load(
+    """Its engine, every length made ready. Raises as `base.load`."""
+    engine: Any = base.load(
         model.folder,
         device=device,
         precision=precision,
@@ -36,3 +36,6 @@ def load(
         threads=threads,
         revision=model.revision,
     )
+    while engine.warm_up():
+        print("compiled a length", file=sys.stderr, flush=True)
+    return engine

@@ -81,7 +81,7 @@ def finished(sound: Sound, sources: Sources | None = None) -> tuple[Finished, Cl
             "precision": take.precision,
             "bucket": take.bucket,
             "threads": take.threads,
-            "batch": 1,
+            "batch": take.batch,
         },
         loops=done.loops,
         loudness_lufs=None if done.loudness_lufs is None else round(done.loudness_lufs, 2),

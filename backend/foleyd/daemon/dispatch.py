@@ -8,9 +8,12 @@ else.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,7 +31,8 @@ from foleyd.daemon.metrics import Metrics
 from foleyd.daemon.models import Request
 from foleyd.daemon.queue import Queue
 from foleyd.daemon.supervisor import Supervisor
-from foleyd.errors import Cancelled, FoleydError, RenderFailed
+from foleyd.daemon.together import WINDOW_S
+from foleyd.errors import Cancelled, FoleydError, RenderFailed, WorkerDied
 from foleyd.messages import ClipInfo, Deliver, TakeInfo
 from foleyd.recipe import Recipe
 
@@ -119,31 +123,91 @@ class Dispatcher:
                 self._wakeup.clear()
                 continue
             try:
-                await self._work(render)
+                await self._work(await self._company(render))
             except FoleydError as error:
-                self._queue.failed(render, error)
+                self._fail(error)
             except Exception as error:
                 log.exception("a render failed inside the daemon")
                 said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                self._queue.failed(
-                    render, RenderFailed(f"The daemon failed with {said}: see its log, and try again.")
-                )
+                self._fail(RenderFailed(f"The daemon failed with {said}: see its log, and try again."))
 
-    async def _work(self, render: Render) -> None:
-        order: Order = render.payload
-        try:
-            best = await self._tried(render, order)
-        except Cancelled:
-            # whoever wanted it stopped may have gone, or somebody else want it now: the queue knows
-            self._queue.stopped(render)
+    def _fail(self, error: FoleydError) -> None:
+        for render in self._queue.batch:
+            self._queue.failed(render, error)
+
+    async def _company(self, first: Render) -> list[Render]:
+        """The render with those that are made as one batch with it, where the worker gains by that: they come
+        right behind it, or before it has waited for `WINDOW_S`. None at all where live work comes meanwhile,
+        which is done before."""
+        batch, most = [first], self._supervisor.together
+        if most == 1 or not first.alike or first.priority == "live":
+            return batch
+        until = min(job.admitted for job in first.jobs) + WINDOW_S
+        while len(batch) < most:
+            more = self._queue.take_along()
+            if more is not None:
+                batch.append(more)
+                continue
+            left = until - time.monotonic()
+            if left <= 0 or self._queue.next_priority() is not None:
+                break
+            self._wakeup.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wakeup.wait(), left)
+        if self._queue.next_priority() != "live":
+            return batch
+        self._leave(batch)
+        return []
+
+    def _leave(self, batch: Iterable[Render], *, apart: bool = False) -> None:
+        for render in batch:
+            self._queue.stopped(render, apart=apart)
+
+    async def _work(self, batch: Sequence[Render]) -> None:
+        if len(batch) == 1:
+            try:
+                best = await self._tried(batch[0], batch[0].payload)
+            except Cancelled:
+                # whoever wanted it stopped may have gone, or somebody else want it now: the queue knows
+                self._leave(batch)
+            else:
+                await self._deliver(batch[0], best)
             return
+        lacking: list[Render] = []
+        for render in batch:
+            sound = await self.call(self._kept, render.payload)
+            if sound is not None:
+                await self._deliver(render, Best(sound))
+            else:
+                await self.call(self._library.takes.check_room, render.payload.request.recipe)
+                lacking.append(render)
+        if not lacking:
+            return
+        try:
+            sounds = await self._render(lacking, [render.payload for render in lacking])
+        except Cancelled:
+            self._leave(lacking)
+            return
+        except (RenderFailed, WorkerDied):
+            self._leave(lacking, apart=True)  # each alone, whose fault it is fails
+            return
+        for render, sound in zip(lacking, sounds, strict=True):
+            await self._deliver(render, Best(sound))
+
+    async def _deliver(self, render: Render, best: Best[Sound]) -> None:
+        """Finish a sound for all that wait for it; where that fails, it alone fails."""
         self._metrics.renders.labels("kept" if best.sound.kept else "rendered").inc()
         made: dict[Recipe, Made] = {}
-        # who shares the take may want it finished otherwise, and may come while the first is being finished
-        while waiting := [one for one in _recipes(render) if one not in made]:
-            for wanted in waiting:
-                made[wanted] = await self._finish(best, wanted)
-        self._queue.finished(render, made)
+        try:
+            # who shares the take may want it finished otherwise, and may come while the first is being
+            # finished
+            while waiting := [one for one in _recipes(render) if one not in made]:
+                for wanted in waiting:
+                    made[wanted] = await self._finish(best, wanted)
+        except FoleydError as error:
+            self._queue.failed(render, error)
+        else:
+            self._queue.finished(render, made)
 
     async def _tried(self, render: Render, order: Order) -> Best[Sound]:
         """The sound, with another seed where the first give none or a poor one and the order allows it."""
@@ -154,7 +218,7 @@ class Dispatcher:
                 sound = await self.call(self._kept, order)
                 if sound is None:
                     await self.call(self._library.takes.check_room, order.request.recipe)
-                    sound = await self._render(render, order)
+                    sound = (await self._render([render], [order]))[0]
             except RenderFailed as error:
                 tries.failed(error)
                 said = str(error)
@@ -184,27 +248,35 @@ class Dispatcher:
 
         return await asyncio.to_thread(flaw, made, samples, sound.request.capabilities.least_similarity, near)
 
-    async def _render(self, render: Render, order: Order) -> Sound:
-        request = order.request
-        model = request.model
+    async def _render(self, renders: Sequence[Render], orders: Sequence[Order]) -> list[Sound]:
+        """New takes, kept, made as one batch with one model."""
+        requests = [order.request for order in orders]
+        model = requests[0].model
         if self._queue.must_stop():  # it came while the disk was looked at
             raise Cancelled("Cancelled before it began.")
 
         def progress(step: frames.Progress) -> None:
-            self._queue.progressed(render, step.step, step.steps)
+            for render in renders:
+                self._queue.progressed(render, step.step, step.steps)
             if self._queue.must_stop():
                 self._supervisor.cancel()
 
         def heard(piece: frames.Piece) -> None:
-            for job, index in render.requesters:
+            for job, index in renders[piece.index].requesters:
                 wanted: Order = job.wanted[index].payload
                 if wanted.heard is not None:
                     wanted.heard(job, index, piece)
 
-        early = any(job.wanted[index].payload.heard is not None for job, index in render.requesters)
-        sources = await self.call(self._library.sources.of, request.recipe)
-        audio = await self._supervisor.render(
-            request.recipe,
+        early = any(
+            job.wanted[index].payload.heard is not None
+            for render in renders
+            for job, index in render.requesters
+        )
+        sources: dict[str, Path] = {}
+        for request in requests:
+            sources |= await self.call(self._library.sources.of, request.recipe)
+        audios = await self._supervisor.render(
+            [request.recipe for request in requests],
             sources=sources,
             folder=model.folder,
             model=model.id,
@@ -214,11 +286,14 @@ class Dispatcher:
         )
         took = self._supervisor.took_s
         self._metrics.rendering.observe(took)
-        self._cost.observe(render.work, took)
-        for part in await self.call(parts, self._library.takes, request, audio):
-            await self.call(self._library.add, part)
-        take = await self.call(keep, self._library.takes, request.recipe, audio)
-        return Sound(request, take, kept=False, seconds=took)
+        self._cost.observe(msgspec.structs.replace(renders[0].work, batch=len(renders)), took)
+        sounds = []
+        for request, audio in zip(requests, audios, strict=True):
+            for part in await self.call(parts, self._library.takes, request, audio):
+                await self.call(self._library.add, part)
+            take = await self.call(keep, self._library.takes, request.recipe, audio)
+            sounds.append(Sound(request, take, kept=False, seconds=took))
+        return sounds
 
     async def find(self, order: Order) -> Finishes | None:
         """The clip of an order whose take is kept already, else None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -24,15 +24,17 @@ Forecast = Mapping[str, Span]
 """Spans of all renders that somebody waits for, by their keys."""
 
 
-def gives_way(running: Rank, waiting: Rank) -> bool:
-    """Whether the running render is stopped for the waiting one: background work is for live work."""
-    return PRIORITIES[running[0]] == "background" and PRIORITIES[waiting[0]] == "live"
+def gives_way(running: Rank, waiting: Rank, together: int = 1) -> bool:
+    """Whether what runs (`together`: so many sounds at once, the first of them at this rank) is stopped for
+    the waiting render: background work is for live work, and so is a batch, which takes longer than one."""
+    stoppable = PRIORITIES[running[0]] == "background" or (together > 1 and PRIORITIES[running[0]] != "live")
+    return stoppable and PRIORITIES[waiting[0]] == "live"
 
 
-def foresee(jobs: Iterable[Job], running: Render | None, cost: CostModel, now: float) -> Forecast | None:
+def foresee(jobs: Iterable[Job], running: Sequence[Render], cost: CostModel, now: float) -> Forecast | None:
     """When the open sounds of `jobs` will be made, one after the other, if no other job comes.
 
-    `running` is the render that the worker has; what gives way is done anew. None where nothing is known of
+    `running` are the renders that the worker has; what gives way is done anew. None where nothing is known of
     the time that one of them takes.
     """
     ranks: dict[str, Rank] = {}
@@ -43,20 +45,23 @@ def foresee(jobs: Iterable[Job], running: Render | None, cost: CostModel, now: f
             ranks[key] = min(rank, ranks.get(key, rank))
             works.setdefault(key, job.wanted[index].work)
     order = sorted(ranks, key=lambda key: ranks[key])
-    stays = (
-        running is not None and running.key in ranks and not gives_way(ranks[running.key], ranks[order[0]])
-    )
-    if running is not None and stays:
-        order.remove(running.key)
-        order.insert(0, running.key)
+    batch = [render for render in running if render.key in ranks]
     spans: dict[str, Span] = {}
     at = now
+    if batch:
+        first = min(batch, key=lambda render: ranks[render.key])
+        if not gives_way(ranks[first.key], ranks[order[0]], len(batch)):
+            took = cost.estimate(msgspec.structs.replace(works[first.key], batch=len(running)))
+            if took is None:
+                return None
+            at += _left(first, took, now)
+            spans = {render.key: Span(now, at) for render in batch}
     for key in order:
+        if key in spans:
+            continue
         took = cost.estimate(works[key])
         if took is None:
             return None
-        if running is not None and stays and key == running.key:
-            took = _left(running, took, now)
         spans[key] = Span(at, at + took)
         at += took
     return spans
@@ -73,7 +78,12 @@ def end_of(job: Job, forecast: Forecast) -> float:
 
 
 def too_slow(
-    job: Job, others: Iterable[Job], running: Render | None, cost: CostModel, now: float, within_s: float
+    job: Job,
+    others: Iterable[Job],
+    running: Sequence[Render],
+    cost: CostModel,
+    now: float,
+    within_s: float,
 ) -> TooSlow | None:
     """The refusal of a `job` that cannot be there (but for what may wait) in `within_s` seconds when it joins
     the `others`; None where it can, or where nobody knows since no render of its model was timed on this
@@ -94,8 +104,15 @@ def too_slow(
     costs = {key: cost.estimate(work) or 0.0 for key, work in works.items()}
     dearest = max(costs, key=lambda key: costs[key])
     share = (within_s - wait) * costs[dearest] / sum(costs.values())
-    hint = _what_fits(works[dearest], cost.fitting(works[dearest], share), wait, within_s)
-    return TooSlow(f"This would take about {eta:.1f} s, longer than the {within_s:g} s given: {hint}.", eta)
+    return _refusal(works[dearest], cost.fitting(works[dearest], share), eta, wait, within_s)
+
+
+def alone(work: Work, cost: CostModel, wait: float, within_s: float) -> TooSlow | None:
+    """As :func:`too_slow`, for a work that has a worker of its own, `wait` seconds from the beginning on."""
+    took = cost.estimate(work) if cost.knows(work.model) else None
+    if took is None or wait + took <= within_s:
+        return None
+    return _refusal(work, cost.fitting(work, within_s - wait), wait + took, wait, within_s)
 
 
 def _left(running: Render, took: float, now: float) -> float:
@@ -103,6 +120,11 @@ def _left(running: Render, took: float, now: float) -> float:
     # by the clock while it keeps to the estimate, which counts what follows the steps; by steps when late
     undone = 1 - running.step / running.steps if running.step else 0.0
     return max(took - (now - running.began), took * undone)
+
+
+def _refusal(work: Work, fit: Work | None, eta: float, wait: float, within_s: float) -> TooSlow:
+    hint = _what_fits(work, fit, wait, within_s)
+    return TooSlow(f"This would take about {eta:.1f} s, longer than the {within_s:.3g} s given: {hint}.", eta)
 
 
 def _what_fits(work: Work, fit: Work | None, wait: float, within_s: float) -> str:

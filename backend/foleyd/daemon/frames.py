@@ -72,7 +72,8 @@ class Loaded(msgspec.Struct, frozen=True, tag="loaded", kw_only=True):
 
     `seconds`: wall clock from the request; `pid`: the worker's process id; `device`: what it computes on,
     in words; `threads`: CPU threads of a render that does not ask for another number; `unprepared`: whether
-    the model might run faster once it was prepared.
+    the model might run faster once it was prepared; `together`: clips of one shape that it makes faster as
+    one batch.
     """
 
     seconds: float
@@ -80,6 +81,7 @@ class Loaded(msgspec.Struct, frozen=True, tag="loaded", kw_only=True):
     device: str = ""
     threads: int = 1
     unprepared: bool = False
+    together: int = 1
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress", kw_only=True):
@@ -104,7 +106,8 @@ class Piece(msgspec.Struct, frozen=True, tag="piece", kw_only=True):
 
 class Audio(msgspec.Struct, frozen=True, tag="audio", kw_only=True):
     """One take: `samples` is mono little-endian float32; the rest is its identity as the engine states it.
-    `parts`: the takes that it was mixed from, each behind the canonical JSON of its recipe."""
+    `batch`: sounds that were computed at once with it; `parts`: the takes that it was mixed from, each behind
+    the canonical JSON of its recipe."""
 
     job: int
     index: int
@@ -116,6 +119,7 @@ class Audio(msgspec.Struct, frozen=True, tag="audio", kw_only=True):
     runtime: str
     precision: str
     threads: int
+    batch: int = 1
     parts: tuple[tuple[str, Audio], ...] = ()
 
 

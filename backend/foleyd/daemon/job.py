@@ -18,14 +18,16 @@ import numpy as np
 
 from foleyd import recipe
 from foleyd.another import Flaw, Tries, another, flaw, notes
-from foleyd.daemon import frames
+from foleyd.daemon import frames, haste
 from foleyd.daemon.ears import Ears
+from foleyd.daemon.estimate import CostModel
+from foleyd.daemon.haste import Deadline
 from foleyd.daemon.models import Models, Request
 from foleyd.daemon.similar import nearness_of
 from foleyd.daemon.sources import Sources
 from foleyd.daemon.takes import Take, Takes, digest
 from foleyd.daemon.workers import Worker
-from foleyd.errors import Cancelled, FoleydError, RenderFailed
+from foleyd.errors import Cancelled, FoleydError, RenderFailed, TooSlow
 from foleyd.messages import TakeInfo
 from foleyd.recipe import Recipe
 
@@ -68,7 +70,8 @@ class Session:
     sources are. `device`,
     `precision`, `runtime`, `threads`: as for :func:`foleyd.engines.base.load`; a precision or runtime that
     is given pins it, so that takes made otherwise do not serve. `listen` is called with every
-    :class:`Event`. `sellable` refuses models whose sounds may not be sold.
+    :class:`Event`. `sellable` refuses models whose sounds may not be sold. `cost` learns from every render,
+    and is written when the session is closed; deadlines need it.
     """
 
     def __init__(
@@ -82,8 +85,11 @@ class Session:
         listen: Callable[[Event], None] = _silent,
         sellable: bool = False,
         sources: Sources | None = None,
+        cost: CostModel | None = None,
     ) -> None:
         self._takes = takes
+        self._cost = cost or CostModel()
+        self._learned = False
         self.sources = sources or Sources()
         self._device = device
         self._precision = precision
@@ -115,19 +121,26 @@ class Session:
         """As :meth:`foleyd.daemon.models.Models.prepare`."""
         return self._models.prepare(wanted, model)
 
-    def sound(self, request: Request, *, check_silence: bool = True, retries: int = 0) -> Sound:
+    def sound(
+        self,
+        request: Request,
+        *,
+        check_silence: bool = True,
+        retries: int = 0,
+        deadline: Deadline | None = None,
+    ) -> Sound:
         """The take of a request: a kept one where there is one, else rendered (batch of one) and kept. Where
         it is none or a poor one, so many other seeds are tried; the sound's request has the one that was
-        taken, and its notes say why.
+        taken, and as many steps as the `deadline` allows, and its notes say why.
 
-        Raises RenderFailed, WorkerDied, Cancelled, DiskFull, and what loading the model raises.
+        Raises RenderFailed, WorkerDied, Cancelled, DiskFull, TooSlow, and what loading the model raises.
         """
         self.check_interrupt()
         began, wanted = time.monotonic(), request.recipe
-        tries: Tries[Sound] = Tries(retries)
+        tries: Tries[Sound] = Tries(retries, None if deadline is None else deadline.began + deadline.seconds)
         while True:
             try:
-                sound = self._found(request, check_silence, began)
+                sound = self._found(request, check_silence, began, deadline)
             except RenderFailed as error:
                 if not retries:
                     raise
@@ -145,14 +158,17 @@ class Session:
         said = tuple(notes(wanted, best.sound.request.recipe, best.why, best.flaw))
         return msgspec.structs.replace(best.sound, notes=said)
 
-    def _found(self, request: Request, check_silence: bool, began: float) -> Sound:
+    def _found(
+        self, request: Request, check_silence: bool, began: float, deadline: Deadline | None
+    ) -> Sound:
         """A kept take of the request, or a new one."""
         if self._takes is not None:
             take = self._takes.find(request.recipe, precision=self._precision, runtime=self._runtime)
             if take is not None:
                 return Sound(request, take, kept=True, seconds=0.0)
             self._takes.check_room(request.recipe)
-        return Sound(request, self._render(request, check_silence), False, time.monotonic() - began)
+        request, take = self._render(request, check_silence, deadline)
+        return Sound(request, take, False, time.monotonic() - began)
 
     def _flaw(self, sound: Sound) -> Flaw | None:
         """What is wrong with a sound."""
@@ -167,11 +183,24 @@ class Session:
 
         return flaw(made, take.samples, sound.request.capabilities.least_similarity, near)
 
-    def _render(self, request: Request, check_silence: bool) -> Take:
-        """A new take, kept."""
+    def _render(
+        self, request: Request, check_silence: bool, deadline: Deadline | None
+    ) -> tuple[Request, Take]:
+        """A new take, kept, and what it is of."""
         sources = self.sources.of(request.recipe)
+        if deadline is not None and not self._holds(request):
+            haste.in_time(request, self._cost, deadline)  # what is late anyway loads no model
         self._load(request)
         self.check_interrupt()
+        if deadline is not None:
+            if not deadline.left:
+                raise TooSlow(
+                    f"The model was ready after {deadline.spent:.1f} s, with {deadline.seconds:.3g} s given: "
+                    "give it more time, or start 'foleyd serve', which keeps the model in memory.",
+                    deadline.spent,
+                )
+            request = haste.in_time(request, self._cost, deadline)
+        began = time.monotonic()
         audio: frames.Audio | None = None
         for reply in self._worker.render([request.recipe], check_silence=check_silence, sources=sources):
             if isinstance(reply, frames.Progress):
@@ -180,13 +209,19 @@ class Session:
                 audio = reply
         if audio is None:
             raise RenderFailed("The worker finished without a sound: try again.", "error")
+        self._cost.observe(haste.work(request), time.monotonic() - began)
+        self._learned = True
         parts(self._takes, request, audio)
-        return keep(self._takes, request.recipe, audio)
+        return request, keep(self._takes, request.recipe, audio)
+
+    def _holds(self, request: Request) -> bool:
+        """Whether the worker holds the model of a request."""
+        return self._loaded == request.model.folder and self._worker.pid is not None
 
     def _load(self, request: Request) -> None:
         """See that the worker holds the model of a request."""
         folder = request.model.folder
-        if self._loaded == folder and self._worker.pid is not None:
+        if self._holds(request):
             return
         self._loaded = None
         self._listen(Loading(request.model.title or request.model.id))
@@ -199,7 +234,7 @@ class Session:
             threads=self._threads,
         )
         self._loaded = folder
-        self.device = loaded.device
+        self.device = self._cost.device = loaded.device
 
     def interrupt(self) -> None:
         """Stop at the next chance: between two steps, or before the next sound. Safe in a signal handler."""
@@ -222,6 +257,9 @@ class Session:
             self._ears.close()
             self._ears = None
         self._loaded = None
+        if self._learned:
+            with contextlib.suppress(FoleydError):  # a guess that is lost costs no sound
+                self._cost.save()
 
 
 def parts(takes: Takes | None, request: Request, audio: frames.Audio) -> list[Sound]:
@@ -249,6 +287,7 @@ def keep(takes: Takes | None, made: Recipe, audio: frames.Audio) -> Take:
         rate=audio.rate,
         frames=len(samples),
         sha256=digest(samples),
+        batch=audio.batch,
     )
     if takes is None:
         return Take(identity=identity, samples=samples)

@@ -32,7 +32,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     Two with one `key` are the same sound and share a render (the sound's id and what it is pinned to).
     `payload` is what the worker needs, which the queue only hands on. `result`: the sound, where it is there
-    already. `may_wait`: whether a deadline of its job leaves it out.
+    already. `may_wait`: whether a deadline of its job leaves it out. `alike`: what all sounds have in common
+    that may be made as one batch, "" for one that is made alone.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     work: Work
     result: Any = None
     may_wait: bool = False
+    alike: str = ""
 
 
 @dataclass(slots=True)
@@ -123,7 +125,7 @@ class Render:
 
     `requesters`: the jobs that wait for it, each with the index of the sound in it; with none left it is to
     be stopped. `attempts`: how often it was begun; `began` (the queue's clock) and `step` of `steps` belong
-    to the last time.
+    to the last time. `alike`: as :class:`Wanted` has it; "" too once it failed together with others.
     """
 
     key: str
@@ -135,6 +137,7 @@ class Render:
     began: float = 0.0
     step: int = 0
     steps: int = 0
+    alike: str = ""
 
     @property
     def rank(self) -> Rank:

@@ -9,6 +9,7 @@ import msgspec
 from foleyd import recipe
 from foleyd.engines import catalog, checkpoint
 from foleyd.engines.base import Capabilities
+from foleyd.engines.checkpoint import Checkpoint
 from foleyd.errors import BadRequest, NotSellable
 from foleyd.recipe import Recipe
 
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A recipe with nothing left open, and the model on this disk that will render it."""
+    """A recipe with nothing left open, and the model on this disk that will render it, in `frames` latent
+    frames (0: not known)."""
 
     recipe: Recipe
     model: Entry
     capabilities: Capabilities
+    frames: int = 0
 
 
 class Models:
@@ -30,27 +33,31 @@ class Models:
 
     def __init__(self, *, sellable: bool = False) -> None:
         self._sellable = sellable
-        self._known: dict[tuple[str, str, bool], tuple[Entry, Capabilities]] = {}
+        self._known: dict[tuple[str, str, bool], tuple[Entry, Checkpoint]] = {}
 
     def find(self, name: str, revision: str = "", *, folders: bool = False) -> tuple[Entry, Capabilities]:
         """A model and what it can do. Raises ModelMissing, ModelBroken, NotSellable."""
+        entry, about = self._look_up(name, revision, folders=folders)
+        return entry, about.capabilities
+
+    def _look_up(self, name: str, revision: str, *, folders: bool) -> tuple[Entry, Checkpoint]:
         key = (name, revision, folders)
         if key not in self._known:
             entry = catalog.resolve(name, revision, folders=folders)
-            self._known[key] = (entry, checkpoint.read(entry.folder, entry.revision).capabilities)
-        entry, capabilities = self._known[key]
+            self._known[key] = (entry, checkpoint.read(entry.folder, entry.revision))
+        entry, about = self._known[key]
         if self._sellable and not entry.sellable:
             raise NotSellable(
                 f"Sounds of {entry.title or entry.id} may not be sold (its licence is {entry.licence}): "
                 "use a model that 'foleyd models list' shows as sellable, or leave --sellable out."
             )
-        return entry, capabilities
+        return entry, about
 
     def adopt(self, name: str) -> Entry:
         """A model that the user at this machine chose, perhaps a folder: from now on recipes may name it by
         its id. Raises what :meth:`find` does."""
-        entry, capabilities = found = self.find(name, folders=True)
-        for revision in ("", entry.revision, capabilities.revision):
+        entry, about = found = self._look_up(name, "", folders=True)
+        for revision in ("", entry.revision, about.capabilities.revision):
             self._known[entry.id, revision, False] = found
         return entry
 
@@ -61,13 +68,16 @@ class Models:
         the recipe's own model and revision, which may come from a file or a wire and never hold a path.
         Raises ModelMissing, ModelBroken, NotSellable, or BadRequest naming the field.
         """
-        entry, capabilities = (
-            self.find(model, folders=True) if model else self.find(wanted.model, wanted.revision)
+        entry, about = (
+            self._look_up(model, "", folders=True)
+            if model
+            else self._look_up(wanted.model, wanted.revision, folders=False)
         )
+        capabilities = about.capabilities
         named = recipe.change(wanted, model=entry.id, revision=entry.revision)
         full = recipe.resolve(named, capabilities)
         _check(full, capabilities, entry)
-        return Request(full, entry, capabilities)
+        return Request(full, entry, capabilities, about.frames(full))
 
 
 def _check(wanted: Recipe, capabilities: Capabilities, entry: Entry) -> None:

@@ -10,6 +10,7 @@ takes the next render, reports how it goes, and asks between two steps whether t
             queue.stopped(render)
     queue.finished(render, result)
 
+A worker that gains by batches takes more of one shape along (`take_along`), each reported like the first.
 All calls come from one thread. `listen` is called before a call returns, when all of its changes are made.
 """
 
@@ -60,12 +61,11 @@ class Queue:
         listen: Callable[[Job], None] = _silent,
     ) -> None:
         self.limits = limits or Limits()
-        self.running: Render | None = None
-        """The render that the worker has, None while it has none."""
         self._cost = cost
         self._clock = clock
         self._listen = listen
         self._renders: dict[str, Render] = {}
+        self._running: list[Render] = []
         self._jobs = Register(self.limits.remembered)
         self._tickets = 0
         # jobs that were taken to the worker with the last render: of the background they hold no place
@@ -73,6 +73,16 @@ class Queue:
         self._changed: dict[Job, None] = {}
         self._forecast: Forecast | None = None
         self._foreseen = False
+
+    @property
+    def running(self) -> Render | None:
+        """The render that the worker has, the first of a batch, None while it has none."""
+        return self._running[0] if self._running else None
+
+    @property
+    def batch(self) -> tuple[Render, ...]:
+        """All the renders that the worker has."""
+        return tuple(self._running)
 
     def admit(
         self,
@@ -112,7 +122,7 @@ class Queue:
             others = [one for one in self._jobs.active if one is not replaced]
             self._check_room(job, others)
             refusal = within_s is not None and too_slow(
-                job, others, self.running, self._cost, self._clock(), within_s
+                job, others, self._running, self._cost, self._clock(), within_s
             )
             if refusal:
                 raise refusal
@@ -128,35 +138,38 @@ class Queue:
 
         The highest priority goes first, and within it the job that came first.
         """
-        if self.running is not None:
+        if self._running:
             return None
         waiting = self._waiting()
-        if not waiting:
+        return self._begin(waiting[0]) if waiting else None
+
+    def take_along(self) -> Render | None:
+        """The next render in the order of work, to be made as one batch with those that run; marked as
+        running, too. None where it is not alike, of another priority, or live: so nobody is overtaken."""
+        first, waiting = self.running, self._waiting()
+        if first is None or not first.requesters or not waiting:
             return None
-        render = self.running = waiting[0]
-        render.state, render.began = "running", self._clock()
-        render.attempts += 1
-        render.step, render.steps = 0, render.work.steps
-        for job, _ in render.requesters:
-            self._run(job)
-        self._board(render.jobs)
-        self._tell()
-        return render
+        following = waiting[0]
+        same = (following.alike, following.priority) == (first.alike, first.priority)
+        if not same or not first.alike or first.priority == "live":
+            return None
+        return self._begin(following)
+
+    def next_priority(self) -> Priority | None:
+        """The priority of the render that waits and is next, None where none waits."""
+        return next((render.priority for render in self._waiting()), None)
 
     def must_stop(self) -> bool:
-        """Whether the running render is to be stopped: nobody waits for it any more, or it is background
-        work and live work waits."""
-        if self.running is None:
-            return False
-        if not self.running.requesters:
-            return True
-        rank = self.running.rank
-        others = (render for render in self._renders.values() if render is not self.running)
-        return any(gives_way(rank, render.rank) for render in others)
+        """Whether what runs is to be stopped: nobody waits for it any more, or live work waits and it is
+        background work or several sounds at once, which take longer than one."""
+        ranks = [render.rank for render in self._running if render.requesters]
+        if not ranks:
+            return bool(self._running)
+        return any(gives_way(min(ranks), render.rank, len(ranks)) for render in self._waiting())
 
     def progressed(self, render: Render, step: int, steps: int) -> None:
         """`step` of `steps` are done. Like all reports, ignored where `render` is not the running one."""
-        if render is not self.running:
+        if render not in self._running:
             return
         render.step, render.steps = step, steps
         self._show_progress(render)
@@ -174,7 +187,7 @@ class Queue:
 
     def finished(self, render: Render, result: Any) -> None:
         """The render gave `result` (anything but None), for all that wait for it."""
-        if render is not self.running:
+        if render not in self._running:
             return
         for job, index in self._retire(render):
             job.results[index] = result
@@ -184,28 +197,30 @@ class Queue:
 
     def failed(self, render: Render, error: FoleydError) -> None:
         """The render gave nothing. A job with other sounds goes on with those."""
-        if render is not self.running:
+        if render not in self._running:
             return
         for job, index in self._retire(render):
             job.error = job.error or error
             self._close(job, index)
         self._tell()
 
-    def stopped(self, render: Render) -> None:
+    def stopped(self, render: Render, *, apart: bool = False) -> None:
         """The render was left unfinished: as :meth:`must_stop` wished, or since its worker died.
 
         It waits again, at the head of its priority since its requesters were there first, and starts anew.
         Where nobody waits for it, it is gone. A background job whose place was taken meanwhile is evicted:
-        it ends as cancelled, and keeps the results that it has.
+        it ends as cancelled, and keeps the results that it has. `apart`: from now on it is made alone.
         """
-        if render is not self.running:
+        if render not in self._running:
             return
-        self.running = None
+        self._running.remove(render)
+        if apart:
+            render.alike = ""
         render.state, render.step = "waiting", 0
         self._show_progress(render)
         if not render.requesters:
             self._drop(render)
-        self._board(())
+        self._board(self._aboard_now())
         self._tell()
 
     def cancel(
@@ -304,16 +319,32 @@ class Queue:
         wanted = job.wanted[index]
         render = self._renders.get(wanted.key)
         if render is None:
-            render = self._renders[wanted.key] = Render(wanted.key, wanted.payload, wanted.work)
+            render = Render(wanted.key, wanted.payload, wanted.work, alike=wanted.alike)
+            self._renders[wanted.key] = render
         render.requesters.append((job, index))
-        if render is self.running:
+        if render in self._running:
             job.parts[index] = Part(render.step, render.steps)
             self._run(job)
 
     def _waiting(self) -> list[Render]:
         """The renders that wait, next first."""
-        renders = (render for render in self._renders.values() if render is not self.running)
+        renders = (render for render in self._renders.values() if render not in self._running)
         return sorted(renders, key=lambda render: render.rank)
+
+    def _begin(self, render: Render) -> Render:
+        self._running.append(render)
+        render.state, render.began = "running", self._clock()
+        render.attempts += 1
+        render.step, render.steps = 0, render.work.steps
+        for job, _ in render.requesters:
+            self._run(job)
+        self._board(self._aboard_now())
+        self._tell()
+        return render
+
+    def _aboard_now(self) -> list[Job]:
+        """The jobs that wait for what runs."""
+        return [job for render in self._running for job in render.jobs]
 
     def _run(self, job: Job) -> None:
         if job.state != "running":
@@ -347,7 +378,7 @@ class Queue:
             self._changed[job] = None
 
     def _retire(self, render: Render) -> list[tuple[Job, int]]:
-        self.running = None
+        self._running.remove(render)
         self._drop(render)
         return list(render.requesters)
 
@@ -376,7 +407,7 @@ class Queue:
         for key in {job.wanted[index].key for index in job.open}:
             render = self._renders[key]
             render.requesters = [one for one in render.requesters if one[0] is not job]
-            if not render.requesters and render is not self.running:
+            if not render.requesters and render not in self._running:
                 self._drop(render)
         job.open.clear()
         self._jobs.end(job)
@@ -386,7 +417,7 @@ class Queue:
 
     def _foresee(self) -> Forecast | None:
         if not self._foreseen:
-            self._forecast = foresee(self._jobs.active, self.running, self._cost, self._clock())
+            self._forecast = foresee(self._jobs.active, self._running, self._cost, self._clock())
             self._foreseen = True
         return self._forecast
 
@@ -400,7 +431,7 @@ class Queue:
             self._listen(job)
 
     def _number(self) -> None:
-        places: dict[Job, int] = dict.fromkeys(self.running.jobs if self.running else (), 0)
+        places: dict[Job, int] = dict.fromkeys(self._aboard_now(), 0)
         for place, render in enumerate(self._waiting()):
             for job, _ in render.requesters:
                 places.setdefault(job, place)

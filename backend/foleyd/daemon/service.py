@@ -15,23 +15,24 @@ from pathlib import Path
 
 import msgspec
 
-from foleyd import __version__, anew, commands, recipe
+from foleyd import __version__, commands, recipe
+from foleyd.daemon import haste
 from foleyd.daemon.by_sound import BySound
 from foleyd.daemon.dispatch import Dispatcher, Finishes, Heard, Order, results
-from foleyd.daemon.estimate import FEWEST_STEPS, Work
 from foleyd.daemon.events import Events
 from foleyd.daemon.intake import Intake
 from foleyd.daemon.jobs import Job, Wanted
 from foleyd.daemon.leases import Leases
 from foleyd.daemon.library import Library
 from foleyd.daemon.metrics import Metrics
-from foleyd.daemon.models import Models, Request
+from foleyd.daemon.models import Models
 from foleyd.daemon.outcome import Outcomes
 from foleyd.daemon.queue import Queue
 from foleyd.daemon.report import Usage
 from foleyd.daemon.show_log import ShowLog
 from foleyd.daemon.sources import Kept, started
 from foleyd.daemon.supervisor import Supervisor
+from foleyd.daemon.together import alike
 from foleyd.engines import catalog, checkpoint
 from foleyd.errors import BadRequest, Cancelled, FoleydError, JobLost, TooSlow, WorkerDown
 from foleyd.messages import (
@@ -52,10 +53,6 @@ from foleyd.messages import (
 from foleyd.recipe import Recipe
 from foleyd.series import series
 
-TWO_EVALUATIONS = frozenset({"heun"})
-"""Schedulers that run the network twice a step."""
-FEWER_STEPS = (16, 12, 10, 8, 6, 5, FEWEST_STEPS)
-"""What is tried to keep a deadline."""
 LOOKS = frozenset({"list", "search", "similar", "show", "sets", "holds", "usage"})
 """Library actions that change nothing."""
 
@@ -207,7 +204,8 @@ class Service:
         orders = await self._orders(request, given, heard)
         tries = [orders]
         if request.within_s is not None and request.draft is None and "steps" not in request.recipe:
-            tries += [[_in_steps(order, steps) for order in orders] for steps in _fewer(orders[0])]
+            fewer = haste.fewer(orders[0].request.recipe)
+            tries += [[_in_steps(order, steps) for order in orders] for steps in fewer]
         *more, fewest = tries
         for tried in more:
             with contextlib.suppress(TooSlow):
@@ -259,12 +257,11 @@ class Service:
         first_heard = [msgspec.structs.replace(one, heard=heard) for one in orders]
         if request.draft is None:
             return first_heard
-        if request.draft >= (prepared.recipe.steps or 0):
-            raise BadRequest(
-                f"draft is {request.draft}, the sound itself has {prepared.recipe.steps} steps: give fewer."
-            )
-        drafts = [_in_steps(order, request.draft) for order in first_heard]
-        return [*(msgspec.structs.replace(one, draft=True) for one in drafts), *orders]
+        drafts = [
+            msgspec.structs.replace(one, request=haste.draft(one.request, request.draft), draft=True)
+            for one in first_heard
+        ]
+        return [*drafts, *orders]
 
     async def _wanted(self, order: Order, *, may_wait: bool) -> Wanted:
         made = order.request.recipe
@@ -276,9 +273,10 @@ class Service:
         return Wanted(
             key=f"{recipe.sound_id(made)} {order.runtime}",
             payload=order,
-            work=_work(order.request),
+            work=haste.work(order.request),
             result=kept,
             may_wait=may_wait,
+            alike="" if order.retries else alike(order.request, order.runtime),
         )
 
     def cancel(self, request: CancelRequest, client: str, via: str) -> CancelReply:
@@ -374,29 +372,8 @@ class Service:
         return told
 
 
-def _fewer(order: Order) -> list[int]:
-    """Steps to try, most first, where the order's own take too long."""
-    own = order.request.recipe.steps or 0
-    return [steps for steps in FEWER_STEPS if steps < own]
-
-
 def _in_steps(order: Order, steps: int) -> Order:
-    request = order.request
-    fewer = msgspec.structs.replace(request, recipe=recipe.change(request.recipe, steps=steps))
-    return msgspec.structs.replace(order, request=fewer)
-
-
-def _work(request: Request) -> Work:
-    made, able = request.recipe, request.capabilities
-    steps = max(1, recipe.steps_taken(made))
-    return Work(
-        model=f"{request.model.id} {request.model.revision[:12]}".strip(),
-        seconds=anew.computed(made, able.seconds[1]) or able.auto_seconds,
-        steps=steps,
-        guided=(made.guidance or 1.0) > 1.0,
-        guided_share=made.guidance_to - made.guidance_from,
-        evaluations=2 * steps - 1 if made.scheduler in TWO_EVALUATIONS else None,
-    )
+    return msgspec.structs.replace(order, request=haste.in_steps(order.request, steps))
 
 
 def _plain(made: Recipe) -> dict[str, object]:

@@ -94,6 +94,8 @@ class Supervisor:
     ) -> None:
         self.spare = False
         """Whether renders leave a CPU thread free, for whoever plays sounds on this machine."""
+        self.together = 1
+        """Clips of one shape that the worker makes faster as one batch, as the last load told."""
         self.took_s = 0.0
         """Wall clock of the last render, without waiting and loading, in seconds."""
         self._device = device
@@ -137,7 +139,7 @@ class Supervisor:
 
     async def render(
         self,
-        recipe: Recipe,
+        recipes: Sequence[Recipe],
         *,
         folder: Path,
         model: str,
@@ -146,9 +148,10 @@ class Supervisor:
         sources: Mapping[str, Path] = NO_SOURCES,
         on_progress: Callable[[frames.Progress], None] = _unheard,
         on_piece: Callable[[frames.Piece], None] | None = None,
-    ) -> frames.Audio:
-        """Render a resolved recipe with the model in `folder`, called `model` at `revision`; `sources`: the
-        files of its sources by hash. `on_piece` is called with parts of the sound before it is whole.
+    ) -> list[frames.Audio]:
+        """Render resolved recipes as one batch with the model in `folder`, called `model` at `revision`: one
+        Audio a recipe, in order. `sources`: the files of their sources by hash. `on_piece` is called with
+        parts of the sounds before they are whole.
 
         One at a time: a second call waits for the first, and all wait for a load. Raises what the engine
         raised; ModelMissing, ModelBroken or BadRequest where the model cannot be loaded; WorkerDied where
@@ -162,7 +165,7 @@ class Supervisor:
             began = time.monotonic()
             try:
                 audio = await process.render(
-                    [recipe],
+                    recipes,
                     check_silence=check_silence,
                     sources=sources,
                     threads=max(1, self._threads - 1) if self.spare else None,
@@ -173,9 +176,9 @@ class Supervisor:
             finally:
                 if self._process is process:
                     self._tell(phase="ready")
-        if not audio:
+        if len(audio) != len(recipes):
             raise RenderFailed("The worker finished without a sound: try again.", "error")
-        return audio[0]
+        return audio
 
     def cancel(self) -> None:
         """Stop the render at hand: between two steps, or at once while it waits for a load, which goes on."""
@@ -283,7 +286,7 @@ class Supervisor:
             self._gone()
             self._tell(phase="stopped", last_error=str(error), **_NOTHING_LOADED)
             raise
-        self._loaded, self._threads = model, loaded.threads
+        self._loaded, self._threads, self.together = model, loaded.threads, loaded.together
         if self._born is None:
             self._born = self._clock()
         self._tell(phase="ready", device=loaded.device, **_NO_PARTS)

@@ -26,6 +26,9 @@ from foleyd.errors import BadRequest, Cancelled, FoleydError, RenderFailed
 if TYPE_CHECKING:
     from foleyd.engines.base import Engine, LoadStep, Piece, SourceSound, Step, Take
 
+REST_S = 1.0
+"""Seconds without work after which a length is made ready."""
+
 Loader = Callable[[frames.Load, "Callable[[LoadStep], None]"], "Engine"]
 """Turns a load request into an engine and tells its progress; tests put engines with faults here."""
 
@@ -88,11 +91,13 @@ class _Session:
         self._work: queue.SimpleQueue[frames.Load | frames.Render] = queue.SimpleQueue()
         self._cancelled_up_to = -1  # job numbers only grow, so one number says which are cancelled
         self._engine: Engine | None = None
+        self._cold = False  # whether the engine may have lengths to make ready
+        self._warming: threading.Thread | None = None
 
     def run(self) -> None:
         threading.Thread(target=self._listen, name="requests", daemon=True).start()
         while True:
-            request = self._work.get()
+            request = self._next()
             try:
                 if isinstance(request, frames.Load):
                     self._answer_load(request)
@@ -111,6 +116,28 @@ class _Session:
                     f"The worker failed with {said}: see 'foleyd doctor', or set FOLEYD_DEBUG=1 to see where."
                 )
                 self._fail(request, RenderFailed.code, message, "error", traceback.format_exc())
+
+    def _next(self) -> frames.Load | frames.Render:
+        """The next request. While none comes, lengths are made ready, one at a time and beside whatever comes
+        meanwhile."""
+        while True:
+            try:
+                return self._work.get(timeout=REST_S if self._cold else None)
+            except queue.Empty:
+                if self._warming is None or not self._warming.is_alive():
+                    self._warming = threading.Thread(
+                        target=self._warm_up, args=(self._engine,), name="warming", daemon=True
+                    )
+                    self._warming.start()
+
+    def _warm_up(self, engine: Engine) -> None:
+        try:
+            more = engine.warm_up()
+        except Exception as error:
+            print(f"worker: nothing is made ready any more: {type(error).__name__}: {error}", file=sys.stderr)
+            more = False
+        if self._engine is engine:
+            self._cold = more
 
     def _listen(self) -> None:
         try:
@@ -135,12 +162,13 @@ class _Session:
         began = time.monotonic()
         if self._engine is not None:
             self._engine.unload()
-            self._engine = None
+            self._engine, self._cold = None, False
 
         def progress(step: LoadStep) -> None:
             self._send(frames.LoadProgress(part=step.part, done=step.done, of=step.of))
 
         engine = self._engine = self._load(request, progress)
+        self._cold = True
         self._send(
             frames.Loaded(
                 seconds=time.monotonic() - began,
@@ -148,6 +176,7 @@ class _Session:
                 device=engine.device,
                 threads=engine.threads,
                 unprepared=request.runtime == "auto" and engine.unprepared,
+                together=engine.together,
             )
         )
 
@@ -186,7 +215,7 @@ class _Session:
             sources={sha256: _source(sha256, Path(path)) for sha256, path in request.sources.items()},
         )
         for index, take in enumerate(takes):
-            self._send(_audio(request.job, index, take))
+            self._send(_audio(request.job, index, take, len(takes)))
         self._send(frames.Done(job=request.job, seconds=time.monotonic() - began))
 
     def _fail(
@@ -196,7 +225,7 @@ class _Session:
         self._send(frames.Failed(job=job, code=code, message=message, reason=reason, trace=trace))
 
 
-def _audio(job: int, index: int, take: Take) -> frames.Audio:
+def _audio(job: int, index: int, take: Take, batch: int) -> frames.Audio:
     return frames.Audio(
         job=job,
         index=index,
@@ -208,7 +237,8 @@ def _audio(job: int, index: int, take: Take) -> frames.Audio:
         runtime=take.runtime,
         precision=take.precision,
         threads=take.threads,
-        parts=tuple((recipe.to_json(one), _audio(job, index, part)) for one, part in take.parts),
+        batch=1 if take.parts else batch,  # what a sound is mixed from is made one after the other
+        parts=tuple((recipe.to_json(one), _audio(job, index, part, 1)) for one, part in take.parts),
     )
 
 

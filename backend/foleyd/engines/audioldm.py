@@ -23,6 +23,7 @@ from foleyd.engines import audio_tower, checkpoint, circle, layers, operations, 
 from foleyd.engines.audio_tower import AudioTower
 from foleyd.engines.base import (
     NO_SOURCES,
+    SHARED,
     Capabilities,
     Piece,
     SourceSound,
@@ -40,18 +41,6 @@ from foleyd.engines.prompts import Prompts, words
 from foleyd.errors import BadRequest, Cancelled, RenderFailed
 from foleyd.recipe import Recipe, is_resolved, steps_taken, take_id
 from foleyd.runtime import Runtime, memory, open_runtime, prepared
-
-SHARED = (
-    "operation",
-    "steps",
-    "guidance",
-    "guidance_from",
-    "guidance_to",
-    "guidance_rescale",
-    "scheduler",
-    "strength",
-)
-"""What the recipes of one batch must have in common, besides the bucket."""
 
 
 @dataclass
@@ -106,6 +95,11 @@ class AudioLDM:
         return self._runtime.device.type == "cpu" and prepared.is_wanting(self._about.folder)
 
     @property
+    def together(self) -> int:
+        """Clips that its runtime makes faster as one batch."""
+        return self._runtime.together
+
+    @property
     def compiled(self) -> int:
         """Networks compiled since it was loaded; those that were found compiled on the disk do not count."""
         return self._runtime.compiled
@@ -146,6 +140,8 @@ class AudioLDM:
                 for row, one in enumerate(recipes)
             ]
         seeds = [recipe.seed for recipe in recipes if recipe.seed is not None]
+        around = self._circle(recipes[0])
+        self._runtime.settle(around.around if around else self._about.frames(recipes[0]), len(recipes))
         try:
             with torch.inference_mode(), self._runtime.limit(threads):
                 latents = self._diffuse(recipes, seeds, sources, progress, cancelled, hooks)
@@ -189,8 +185,14 @@ class AudioLDM:
             made.append((layer, take))
         samples = layers.mixed([(layer, take.samples) for layer, take in made], self.capabilities.rate)
         heard(Piece(row, 0, len(samples), self.capabilities.rate, samples))
+        if len({take.runtime for _, take in made}) > 1:
+            self._runtime.settle(0, 1)  # what one runtime did not make alone is not its
         whole = self._take(torch.from_numpy(samples[None]), recipe, recipe.seed or 0)
         return whole._replace(parts=tuple((layer.recipe, take) for layer, take in made))
+
+    def warm_up(self) -> bool:
+        """Make one more length ready, where the runtime gains by that."""
+        return self._runtime.warm_up(self._about.lengths())
 
     def unload(self) -> None:
         """Drop every network and give the memory back; rendering after this raises RuntimeError."""

@@ -22,6 +22,18 @@ from foleyd.errors import ModelBroken, ModelMissing
 from foleyd.fields import LONG, longest
 from foleyd.recipe import Recipe
 
+SHARED = (
+    "operation",
+    "steps",
+    "guidance",
+    "guidance_from",
+    "guidance_to",
+    "guidance_rescale",
+    "scheduler",
+    "strength",
+)
+"""What the recipes of one batch must have in common, besides the bucket."""
+
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a loaded model can do, and what it does when a recipe leaves it open.
@@ -146,6 +158,11 @@ class Engine(Protocol):
     def unprepared(self) -> bool:
         """Whether it might run faster here once its model was prepared (`foleyd.engines.prepare`)."""
 
+    @property
+    def together(self) -> int:
+        """Clips of one bucket that are made faster as one batch than one after the other; 1 where a batch
+        gains nothing."""
+
     def bucket(self, recipe: Recipe) -> str:
         """The name of the shape that the recipe is rendered in; recipes of one bucket may share a batch."""
 
@@ -170,6 +187,10 @@ class Engine(Protocol):
         `check_silence=False` silence passes. `threads`: CPU threads for this render alone; the takes say how
         many it were.
         """
+
+    def warm_up(self) -> bool:
+        """Make one more length ready that renders will be faster in, and say whether there was one. May be
+        called from another thread than renders, which go on meanwhile."""
 
     def unload(self) -> None:
         """Give the memory back. The engine renders nothing after this."""

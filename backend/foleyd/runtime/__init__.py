@@ -5,7 +5,7 @@ tensors on the runtime's device, whatever happens inside, so an engine is the sa
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,8 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name in `RUNTIMES`; part of a take's identity."""
+        """Its name in `RUNTIMES`; part of a take's identity. Where some lengths are not ready, the name of
+        what makes the render that was settled last."""
 
     @property
     def precision(self) -> str:
@@ -66,6 +67,11 @@ class Runtime(Protocol):
         """What it computes on, in words."""
 
     @property
+    def together(self) -> int:
+        """Rows that one call computes in less time than as many calls, and no longer bit for bit as alone; 1
+        where nothing is gained by that."""
+
+    @property
     def compiled(self) -> int:
         """Shapes compiled since the start, without those that were found compiled on the disk."""
 
@@ -78,6 +84,14 @@ class Runtime(Protocol):
     def place(self, part: Part) -> Callable[..., Any]:
         """Get a part ready and return what to call: tensors in, a tensor out, as its module has it."""
 
+    def settle(self, frames: int, clips: int) -> None:
+        """A render of so many clips at once comes next, in so many latent frames (0: in no length that was
+        made ready); until the next one nothing changes in how its networks are run."""
+
+    def warm_up(self, lengths: Sequence[int]) -> bool:
+        """Make one more of these lengths (latent frames) ready, and say whether there was one. May be called
+        from another thread than renders, which go on meanwhile."""
+
     def release(self) -> None:
         """Let go of every network that was placed and give the memory back to the system."""
 
@@ -86,9 +100,11 @@ AUTO = "auto"
 RUNTIMES: Mapping[str, str] = {
     "torch": "foleyd.runtime.eager:Eager",
     "openvino": "foleyd.runtime.openvino:OpenVino",
+    "compiled": "foleyd.runtime.compiled:Compiled",
 }
 """The runtimes by name, each as `module:class`, so that only the one that is used is imported. The class has
-`open(model, device, precision, threads)`."""
+`open(model, device, precision, threads, insisted)`; `insisted`: whether it was named, so that a render would
+rather wait than have another."""
 
 
 def check(name: str) -> None:
@@ -102,24 +118,31 @@ def open_runtime(
 ) -> Runtime:
     """Start a runtime for the model in folder `model`.
 
-    `name` "auto" takes OpenVINO on a CPU where the model was prepared for it and that was found faster, torch
-    elsewhere. `device` "auto" takes a CUDA GPU where there is one, else an Apple GPU, else the CPU;
-    `precision` "auto" what suits the device; `threads` None leaves the choice to the runtime.
+    `name` "auto" takes OpenVINO on a CPU where the model was prepared for it and that was found faster,
+    compiled torch on CUDA where there is a compiler, torch elsewhere. `device` "auto" takes a CUDA GPU where
+    there is one, else an Apple GPU, else the CPU; `precision` "auto" what suits the device; `threads` None
+    leaves the choice to the runtime.
 
     Raises `BadRequest` for a name, device or precision that this machine or runtime does not have.
     """
     check(name)
+    insisted = name != AUTO
     if name == AUTO:
         name = _fastest(device, precision, model)
     module, _, attribute = RUNTIMES[name].partition(":")
     kind = getattr(importlib.import_module(module), attribute)
-    return cast(Runtime, kind.open(model, device, precision, threads))
+    return cast(Runtime, kind.open(model, device, precision, threads, insisted=insisted))
 
 
 def _fastest(device: str, precision: str, model: Path | None) -> str:
     from foleyd.runtime import eager, prepared
 
-    if model is None or eager.device_of(device).type != "cpu":
+    place = eager.device_of(device)
+    if place.type == "cuda":
+        from foleyd.runtime import compiled
+
+        return "torch" if compiled.lacks(place) else "compiled"
+    if model is None or place.type != "cpu":
         return "torch"
     found = prepared.find(model)
     return "openvino" if found is not None and found[1].pays(precision) else "torch"

@@ -7,7 +7,7 @@ its batch. The two rows that guidance needs run side by side, each on its share 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -33,6 +33,7 @@ class OpenVino:
     """See `foleyd.runtime.Runtime`. Parts that were not prepared (the text tower) run in torch."""
 
     name = "openvino"
+    together = 1
 
     def __init__(self, folder: Path, record: Prepared, precision: str, threads: int | None) -> None:
         import openvino
@@ -45,7 +46,9 @@ class OpenVino:
         self._networks: list[Compiled] = []
 
     @classmethod
-    def open(cls, model: Path, device: str, precision: str, threads: int | None) -> OpenVino:
+    def open(
+        cls, model: Path, device: str, precision: str, threads: int | None, *, insisted: bool
+    ) -> OpenVino:
         """The runtime for the model in folder `model`. Raises BadRequest for a model that was not prepared,
         for another device than the CPU, and for a precision that was not found right here."""
         if device not in ("auto", "cpu"):
@@ -93,6 +96,13 @@ class OpenVino:
         network = Compiled(self._core, path, part, options, lambda: self.threads)
         self._networks.append(network)
         return network
+
+    def settle(self, frames: int, clips: int) -> None:
+        """Every length is run alike."""
+
+    def warm_up(self, lengths: Sequence[int]) -> bool:
+        """There is nothing to do."""
+        return False
 
     def release(self) -> None:
         """Drop the networks and give their memory back to the system."""

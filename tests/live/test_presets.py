@@ -169,7 +169,7 @@ RECIPES = [
     ('{"seconds": 3}', "the recipe has no prompt"),
     ('{"prompt": ""}', "prompt is empty"),
     ('{"prompt": "x", "steps": 900}', "steps is 900: give a whole number from 1 to 200."),
-    ('{"prompt": "x", "seconds": 90}', "seconds is 90"),
+    ('{"prompt": "x", "seconds": 900}', "seconds is 900"),
     ('{"prompt": "x", "operation": "sing"}', "operation is 'sing'"),
     ('{"prompt": "x", "seed": -1}', "seed is -1"),
     ('{"prompt": "x", "seed": "often"}', "seed is 'often': give a number, a list of numbers, or 'random'."),

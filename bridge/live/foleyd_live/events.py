@@ -324,9 +324,10 @@ def _set_fader(state: State, pad: int, place: float) -> None:
 @register_jitable
 def fader_at(state: State, pad: int, frames: int) -> float:
     """Where a pad's fader is, 0 to 1, so many frames on."""
-    if frames >= state.pi[pad, m.P_FADING]:
-        return state.pf[pad, m.P_TO_FADER]
-    return state.pf[pad, m.P_FADER] + state.pf[pad, m.P_STEP_FADER] * frames
+    place: float = state.pf[pad, m.P_TO_FADER]
+    if frames < state.pi[pad, m.P_FADING]:
+        place = state.pf[pad, m.P_FADER] + state.pf[pad, m.P_STEP_FADER] * frames
+    return place
 
 
 @register_jitable

@@ -85,7 +85,8 @@ def _between(
 
 @njit
 def _clip(state: State, address: int, row: int) -> Samples:
-    return carray(pointer(address), (state.clips[row, m.C_FRAMES], 2), np.float32)
+    clip: Samples = carray(pointer(address), (state.clips[row, m.C_FRAMES], 2), np.float32)
+    return clip
 
 
 @njit

@@ -68,6 +68,35 @@ def test_a_sound_like_it_and_other_words_start_from_its_clip() -> None:
     assert (request["operation"], request["source"], request["strength"]) == ("restyle", CLIP, 0.3)
 
 
+def test_a_morph_begins_with_the_sound_and_ends_with_the_words() -> None:
+    request = asked(*again.morph(source(), "ocean waves", 4))
+    assert (request["operation"], request["seed"], request["count"]) == ("morph", 7, 4)
+    assert (request["prompt"], request["towards"]) == ("a deep kick drum", "ocean waves")
+    for name in ("negative", "steps", "guidance", "scheduler", "seconds", "rate"):
+        assert request[name] == getattr(MADE, name)
+    # from the first stage of a morph to somewhere else
+    first = recipe.change(MADE, operation="morph", towards="ocean waves", towards_seed=3, mix=0.0)
+    again_made = asked(*again.morph(source(first), "rain", 5))
+    assert (again_made["towards"], again_made["seed"]) == ("rain", 7)
+    assert not {"mix", "towards_seed"} & again_made.keys()
+
+
+@pytest.mark.parametrize(
+    ("made", "stages", "said"),
+    [
+        (MADE, 1, "stages is 1: give 2 to 16"),
+        (MADE, 17, "stages is 17: give 2 to 16"),
+        (None, 5, "not made from words alone"),
+        (recipe.change(MADE, operation="loop"), 5, "not made from words alone"),
+        (recipe.change(MADE, operation="vary", centre=7, distance=0.4, seed=9), 5, "has a variation of one"),
+        (recipe.change(MADE, operation="morph", towards="rain", mix=0.5), 5, "not made from words alone"),
+    ],
+)
+def test_a_morph_that_cannot_be_is_refused(made, stages, said) -> None:
+    with pytest.raises(BadRequest, match=said):
+        again.morph(source(made), "ocean waves", stages)
+
+
 def test_what_comes_with_the_action_counts_first() -> None:
     prompt, made = again.loop(source())
     assert again.merged(made, {"steps": 4})["steps"] == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from conftest import children_of
 from foleyd.errors import BadRequest, Busy, Cancelled, FoleydError
-from foleyd_live.clips import ClipStore
+from foleyd_live.clips import ClipStore, Stage
 from foleyd_live.decoding import Decoder, Sound
+from foleyd_live.stages import Source
 
 RATE = 48_000
 FAULTY = (sys.executable, "-P", str(Path(__file__).with_name("faulty_decoder.py")))
@@ -34,11 +35,18 @@ class Table:
         self.rate = RATE
         self.held: dict[int, NDArray[np.float32]] = {}
         self.loops: dict[int, tuple[int, int] | None] = {}
+        self.stages: dict[int, tuple[NDArray[np.float32], ...]] = {}
         self._next = 0
 
-    def add_clip(self, samples: NDArray[np.float32], loop: tuple[int, int] | None) -> int:
+    def add_clip(
+        self,
+        samples: NDArray[np.float32],
+        loop: tuple[int, int] | None,
+        stages: Sequence[NDArray[np.float32]] = (),
+    ) -> int:
         self._next += 1
         self.held[self._next] = samples
+        self.stages[self._next] = tuple(stages)
         self.loops[self._next] = loop
         return self._next
 
@@ -411,5 +419,68 @@ def test_samples_that_are_a_file_here_too_share_its_clip(tmp_path: Path) -> None
             elsewhere = await store.add(planar, RATE, "clip-b", tmp_path / "not here.wav")
             assert elsewhere is not clip
             assert elsewhere.path.endswith("not here.wav")
+
+    run(scenario)
+
+
+def stage(path: Path) -> Stage:
+    return Stage(str(path), f"clip-{path.stem}", path.name, None)
+
+
+def test_stages_are_one_clip_of_the_first_one_s_length(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with stores() as (store, table, _):
+            first, long = file(tmp_path, "a.wav", seed=1), file(tmp_path, "b.wav", FRAMES * 2, seed=2)
+            other = file(tmp_path, "c.wav", FRAMES // 2, seed=3, rate=RATE // 2)
+            clip = store.keep(await store.blend([stage(one) for one in (first, long, other)]))
+            np.testing.assert_array_equal(clip.samples, soundfile.read(first, dtype="float32")[0])
+            assert [len(one) for one in clip.stages] == [FRAMES, FRAMES]
+            assert table.stages[clip.slot] == clip.stages
+            assert clip.bytes == 3 * CLIP_BYTES
+            assert (clip.clip_id, clip.path) == ("clip-a", str(first))
+            assert await store.blend([stage(one) for one in (first, long, other)]) is clip
+            assert await store.load(first) is not clip
+            # another rate, from the files, and from memory where one is gone
+            await store.reload(44_100)
+            assert {len(one) for one in (clip.samples, *clip.stages)} == {round(FRAMES * 44_100 / RATE)}
+            long.unlink()
+            await store.reload(RATE)
+            assert {len(one) for one in (clip.samples, *table.stages[clip.slot])} == {FRAMES}
+
+    run(scenario)
+
+
+def test_one_stage_that_fails_costs_the_whole_clip_and_says_why(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with stores() as (store, table, _):
+            good = [file(tmp_path, f"{name}.wav", seed=at) for at, name in enumerate("ab")]
+            (tmp_path / "text.wav").write_text("no sound")
+            file(tmp_path, "die.wav")
+            file(tmp_path, "long.wav", FRAMES * 5)
+            for name, words in {
+                "text.wav": "text.wav cannot be read",
+                "none.wav": "No such file",
+                "die.wav": "SIGKILL",
+                "long.wav": "cannot be made 0.2 times as long",
+            }.items():
+                with pytest.raises(BadRequest, match=words):
+                    await store.blend([*map(stage, good), stage(tmp_path / name)])
+            assert not table.held
+            assert len((await store.blend([*map(stage, good)])).stages) == 1
+
+    run(scenario)
+
+
+def test_stages_from_the_wire_need_no_files(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with stores() as (store, _, _decoder):
+            sounds = [np.full((400, 1), level, np.float32) for level in (0.1, 0.2)]
+            stages = [
+                Stage("/not/here.wav", f"clip-{at}", "", Source(one, RATE, None))
+                for at, one in enumerate(sounds)
+            ]
+            clip = store.keep(await store.blend(stages))
+            assert await store.blend(stages) is clip
+            np.testing.assert_array_equal(clip.stages[0], np.full((400, 2), 0.2, np.float32))
 
     run(scenario)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from foleyd.errors import BadRequest
 from foleyd_live import memory as m
 from foleyd_live.desk import AUDITION, MOST_EVENTS, NOW, Desk, Play, TooManyEvents
 
@@ -216,6 +217,17 @@ def test_another_rate_of_playback_is_another_pitch(mixer: str) -> None:
     assert spectrum[away].max() < 1e-3 * spectrum.max()
 
 
+def test_the_way_into_a_loop_is_smooth_at_another_pitch(mixer: str) -> None:
+    one = desk(mixer)
+    # steady before the loop, and of the other sign at the loop's end
+    clip = np.concatenate(
+        [steady(1000), np.linspace(0.5, -0.5, 4000, dtype=np.float32)[:, None].repeat(2, 1)]
+    )
+    one.play(Play(0, one.add_clip(clip, (1000, 5000)), loop=True, rate=0.75))
+    sound = heard(one, 3000)
+    assert largest_step(sound[5:1330]) < 1e-3
+
+
 def test_events_that_are_late_or_too_many_are_counted_or_refused(mixer: str) -> None:
     one, clip = desk(mixer), noise(20)
     slot = one.add_clip(clip)
@@ -345,3 +357,152 @@ def test_frames_go_on_after_a_reset() -> None:
     one.play(Play(0, slot), NOW)
     assert np.array_equal(heard(one, 100)[:, :2], clip * np.float32(0.5))
     assert list(itertools.islice(one.memory.clips[slot], 1, 4)) == [100, 0, 100]
+
+
+def blends(frames: int, stages: int, level: float = 0.3) -> list[Samples]:
+    """Sounds on a way: each has something of its neighbours."""
+    near, far = noise(frames, level, 11), noise(frames, level, 12)
+    ways = [at / (stages - 1) for at in range(stages)]
+    return [(near * np.float32(1 - way) + far * np.float32(way)).astype(np.float32) for way in ways]
+
+
+def test_the_fader_s_places_of_stages_are_the_stages_as_they_are(mixer: str) -> None:
+    one, stages = desk(mixer), blends(1000, 5)
+    slot = one.add_clip(stages[0], stages=stages[1:])
+    for place, stage in enumerate(stages):
+        one.set_pad(2, fader=place / 4)
+        heard(one, m.FADER_RAMP)
+        one.play(Play(2, slot))
+        assert np.array_equal(heard(one, 1000), stage)
+        heard(one, DELAY)
+    for fader, stage in ((0.0, stages[0]), (1.0, stages[4])):
+        one.set_pad(2, fader=fader)
+        one.play(Play(2, slot, rate=1.3))
+        one.play(Play(3, one.add_clip(stage), rate=1.3))
+        one.arm_stems([2, 3], 1.0)
+        heard(one, 900)
+        assert np.array_equal(one.stems[0], one.stems[1])
+        assert one.stems[0][:700].any()
+
+
+def test_the_way_between_stages_is_as_loud_as_the_stages(mixer: str) -> None:
+    def loudness(sound: Samples) -> float:
+        return float(10 * np.log10(np.mean(np.square(sound, dtype=np.float64))))
+
+    one = desk(mixer)
+    near, far = noise(20_000, seed=1), noise(20_000, seed=2)
+    # strangers, relatives and twins; then a loud and a soft one
+    for stages in (
+        [near, far],
+        [near, (near + far) * np.float32(0.5**0.5), far],
+        [near, near],
+        [near, far / 4],
+    ):
+        slot = one.add_clip(stages[0], stages=stages[1:])
+        levels = [loudness(stage) for stage in stages]
+        for fader in np.linspace(0, 1, 9):
+            one.set_pad(0, fader=float(fader))
+            one.play(Play(0, slot))
+            level = loudness(heard(one, 20_000))
+            assert min(levels) - 0.1 <= level <= max(levels) + 0.1
+            heard(one, 200)
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.7])
+def test_a_fader_moves_without_a_step(mixer: str, rate: float) -> None:
+    one = desk(mixer)
+    flats = [steady(48_000), steady(48_000, -0.5), steady(48_000, 0.25)]
+    one.play(Play(0, one.add_clip(flats[0], stages=flats[1:]), loop=True, rate=rate))
+    parts = [heard(one, 600)]
+    for fader in (1.0, 0.5, 0.2, 0.0, 1.0):
+        one.set_pad(0, fader=fader)
+        # the second move comes before the first has ended
+        block = np.zeros((700, 2), np.float32)
+        one.process(block)
+        parts.append(block)
+    sound = np.concatenate(parts)
+    # the steepest: from one flat to its opposite, whose loudness on the way is made up for
+    assert largest_step(sound[1:]) <= 4 / m.FADER_RAMP
+    rest = np.zeros((2000, 2), np.float32)
+    one.process(rest)
+    assert rest[-1, 0] == np.float32(0.25)
+
+
+def test_a_loop_swaps_to_stages_and_back_at_its_point(mixer: str) -> None:
+    one, plain, stages = desk(mixer), noise(1000, seed=1), blends(700, 3)
+    one.set_pad(0, fader=0.5)
+    slots = one.add_clip(plain), one.add_clip(stages[0], stages=stages[1:])
+    one.play(Play(0, slots[0], loop=True))
+    parts = [heard(one, 500)]
+    for slot in (slots[1], slots[0]):
+        one.swap(0, slot, "loop", loop=True)
+        block = np.zeros((1500, 2), np.float32)
+        one.process(block)
+        parts.append(block)
+    sound, middle = np.concatenate(parts), stages[1]
+    expected = np.concatenate([plain, middle, middle, plain, plain])
+    assert np.array_equal(sound[: len(expected)], expected[: len(sound)])
+
+
+def test_stages_go_round_their_loop_at_another_pitch(mixer: str) -> None:
+    one = desk(mixer)
+    turn = np.arange(960) / 96
+    waves = [np.sin(2 * np.pi * turn + shift).astype(np.float32) * np.float32(0.4) for shift in (0.0, 1.0)]
+    near, far = (wave[:, None].repeat(2, 1) for wave in waves)
+    one.set_pad(0, fader=0.5)
+    one.play(Play(0, one.add_clip(near, stages=[far]), loop=True, rate=1.25))
+    sound = heard(one, 8000)
+    # one sine without a seam: its step is that of its own slope
+    assert largest_step(sound[5:]) <= 0.4 * 2 * np.pi / 96 * 1.25 * 1.05
+    assert np.abs(sound).max() == pytest.approx(0.4, rel=0.01)
+
+
+def test_too_many_or_unequal_stages_are_refused() -> None:
+    one = desk("numpy")
+    for stages in ([noise(100)] * m.STAGES, [noise(99)], [noise(100)[:, :1]]):
+        with pytest.raises(BadRequest, match="at most 16 stages, each as long as the first"):
+            one.add_clip(noise(100), stages=stages)
+    assert one.add_clip(noise(100), stages=[noise(100)] * (m.STAGES - 1)) == 0
+
+
+def test_a_reset_keeps_stages_and_faders(mixer: str) -> None:
+    one, stages = desk(mixer), blends(500, 3)
+    slot = one.add_clip(stages[0], stages=stages[1:])
+    one.set_pad(4, fader=0.5)
+    one.reset(44_100, 2)
+    one.play(Play(4, slot))
+    assert np.array_equal(heard(one, 500), stages[1])
+
+
+def staged_scene(mixer: str, block: int, seed: int) -> Samples:
+    """Presses, stops and swaps of clips with and without stages, while faders move."""
+    draw = np.random.default_rng(seed)
+    one = desk(mixer)
+    clips = [one.add_clip(noise(1500, 0.2, 1), (200, 1400))]
+    for frames, count in ((2000, 2), (900, 5), (700, 16)):
+        stages = blends(frames, count, 0.2)
+        clips.append(one.add_clip(stages[0], (50, frames - 30), stages[1:]))
+    for _ in range(120):
+        frame, pad, kind = int(draw.integers(0, 9000)), int(draw.integers(0, 4)), int(draw.integers(0, 9))
+        clip = clips[int(draw.integers(0, len(clips)))]
+        if kind <= 2:
+            rate = float(draw.choice([1.0, 0.61, 1.83]))
+            one.play(Play(pad, clip, rate=rate, loop=bool(draw.random() < 0.6), attack=40, voices=2), frame)
+        elif kind <= 6:
+            one.set_pad(pad, fader=float(draw.choice([0.0, 1.0, draw.random()])), frame=frame)
+        elif kind == 7:
+            one.swap(pad, clip, "loop", frame, True)
+        else:
+            one.stop(pad, frame)
+    out = np.zeros((10_000, 2), np.float32)
+    for at in range(0, len(out), block):
+        one.process(out[at : at + block])
+    return out
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_both_mixers_go_through_stages_alike(seed: int) -> None:
+    compiled, reference = (staged_scene(name, 128, seed) for name in ("numba", "numpy"))
+    assert np.abs(compiled - reference).max() <= 1e-6
+    assert np.abs(compiled - staged_scene("numba", 701, seed)).max() <= 1e-6
+    assert np.abs(compiled).max() > 0.1

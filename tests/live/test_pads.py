@@ -542,3 +542,60 @@ def test_nothing_clicks_while_clips_come_and_go(tmp_path: Path) -> None:
             assert rig.desk.voices() == []
 
     run(scenario)
+
+
+def morph(folder: Path, count: int, frames: int = 1000) -> tuple[ClipSource, list[np.ndarray]]:
+    sounds = [noise(frames, 20 + at) for at in range(count)]
+    stages = [
+        ClipSource(path=str(write(folder / f"{at}.wav", sound)), clip_id=f"clip-{at}")
+        for at, sound in enumerate(sounds)
+    ]
+    return ClipSource.staged(stages), sounds
+
+
+def test_a_morph_is_one_clip_that_the_fader_goes_through(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with rigged() as rig:
+            source, sounds = morph(tmp_path, 3)
+            await rig.load(2, write(tmp_path / "plain.wav", noise(500, 1)))
+            assert rig.pads.get(2, "stages") == 1
+            await rig.pads.load(2, source)
+            assert (rig.pads.get(2, "stages"), rig.pads.get(2, "clip")) == (3, "clip-0")
+            for place, sound in zip((0.0, 0.5, 1.0), sounds, strict=True):
+                rig.pads.set(2, "fader", place)
+                rig.heard(2000)
+                rig.pads.play(2)
+                np.testing.assert_array_equal(rig.heard(1000), sound)
+            # each stage is a clip of the library that has to stay
+            assert {one.clip_id for one in rig.pads.sources()} >= {"clip-0", "clip-1", "clip-2"}
+            assert not any(one.stages for one in rig.pads.sources())
+            await rig.pads.undo(2)
+            assert rig.pads.get(2, "stages") == 1
+            await rig.pads.redo(2)
+            assert (rig.pads.get(2, "stages"), rig.pads.get(2, "fader")) == (3, 1.0)
+            await rig.pads.clear(2)
+            assert rig.pads.get(2, "stages") == 0
+            # as a show keeps it, on another pad
+            await rig.pads.undo(2)
+            state = msgspec.json.decode(msgspec.json.encode(rig.pads.state(2)), type=PadState)
+            await rig.pads.restore(5, state)
+            rig.pads.play(5)
+            np.testing.assert_array_equal(rig.heard(1000), sounds[2])
+
+    run(scenario)
+
+
+def test_a_morph_with_a_stage_that_fails_leaves_the_pad_as_it_was(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with rigged() as rig:
+            source, _ = morph(tmp_path, 3)
+            (tmp_path / "1.wav").write_text("no sound")
+            await rig.load(2, write(tmp_path / "plain.wav", noise(500, 1)))
+            with pytest.raises(BadRequest, match=r"1\.wav cannot be read"):
+                await rig.pads.load(2, source)
+            assert (rig.pads.get(2, "stages"), rig.pads.get(2, "state")) == (1, "ready")
+            assert "1.wav" in str(rig.pads.get(2, "why"))
+            rig.pads.play(2)
+            np.testing.assert_array_equal(rig.heard(500), noise(500, 1))
+
+    run(scenario)

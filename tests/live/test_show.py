@@ -168,6 +168,27 @@ def test_clips_are_collected_beside_it(show: Show, tmp_path: Path) -> None:
     assert shows.read(path) == found
 
 
+def test_the_stages_of_a_morph_are_kept_collected_and_looked_at_one_by_one(tmp_path: Path) -> None:
+    paths = [sound(tmp_path / "sounds" / f"{at}.wav", at) for at in range(3)]
+    stages = [ClipSource(path=str(one), clip_id=f"clip-{at}") for at, one in enumerate(paths)]
+    morph = Show(pads={"4": PadState(values={"fader": 0.25}, clip=ClipSource.staged(stages))})
+    path = tmp_path / "show" / "friday.json"
+    path.parent.mkdir()
+    shows.write(path, morph)
+    assert shows.read(path) == morph
+    assert morph.clip_ids() == ("clip-0", "clip-1", "clip-2")
+    copies = shows.collect(path)
+    assert len(copies) == 3
+    shutil.rmtree(paths[0].parent)
+    clip = shows.read(path).pads["4"].clip
+    assert clip is not None
+    assert [one.path for one in clip.each()] == [str(copy) for copy in copies]
+    assert show_doctor.check_clips(path, shows.read(path)).status == "ok"
+    copies[1].unlink()
+    found = show_doctor.check_clips(path, shows.read(path))
+    assert (found.status, found.detail) == ("failed", "1 of 3: pad 4: 1.wav is missing")
+
+
 def test_missing_clips_are_named_and_the_others_collected(show: Show, tmp_path: Path) -> None:
     path = friday(tmp_path)
     (tmp_path / "a" / "rain.wav").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import soundfile
 import jack_server
 from foleyd.client import Client
 from foleyd.errors import BadRequest, FoleydError
+from foleyd.messages import LibraryRequest
 from jack_server import wait
 from live_host import RATE, Start, sound
 from serving import PATIENCE, Served
@@ -97,6 +99,59 @@ def test_another_is_made_of_what_a_pad_has(start: Start, served: Served) -> None
     assert made["restyle"]["prompt"] == "a steel door"
     with pytest.raises(BadRequest, match="not made from words alone"):
         live.osc.done("/pad/vary", 1)
+
+
+def test_a_fader_goes_from_a_pad_s_sound_to_other_words(start: Start, served: Served, tmp_path: Path) -> None:
+    show = tmp_path / "friday.json"
+    live = start(served.file, "--show", str(show))
+    wait(lambda: live.osc.asked("/host/status")[6] == "connected", "the daemon is not found")
+    with pytest.raises(BadRequest, match="pad 1 has no clip"):
+        live.osc.done("/pad/morph", 1, "ocean waves")
+    live.osc.done("/pad/render", 1, "gusty wind", "seconds", 0.5, "steps", 2, "seed", 2)
+    with pytest.raises(BadRequest, match="stages is 17: give 2 to 16"):
+        live.osc.done("/pad/morph", 1, "ocean waves", 17)
+    assert live.value("stages", 1) == 1
+    _, clip = live.osc.done("/pad/morph", 1, "ocean waves", 3, "towards_seed", 5)
+    assert (live.value("stages", 1), live.value("clip", 1)) == (3, clip)
+    live.osc.send("/pad/set/fader", 1, 0.5)
+    wait(lambda: live.value("fader", 1) == 0.5, "the fader does not move")
+    with pytest.raises(BadRequest, match="0 to 1"):
+        live.osc.done("/pad/set/fader", 1, 1.5)
+    live.osc.done("/pad/play", 1)
+    wait(lambda: live.value("playing", 1) == 0, "the pad does not end")
+    # each stage is a candidate, and by itself a plain clip
+    live.osc.done("/pad/choose", 1, 3)
+    assert live.value("stages", 1) == 1
+    live.osc.done("/pad/undo", 1)
+    live.osc.done("/show/save")
+    live.end()
+    kept = json.loads(show.read_text())["pads"]["1"]["clip"]
+    ids = [kept["clip_id"], *(one["clip_id"] for one in kept["stages"])]
+    with Client(served.file) as client:
+        made = [client.clip(one, audio=False).clips[0] for one in ids]
+        held = client.library(LibraryRequest(action="holds")).holds[f"show {show}"]
+    assert [one.recipe["mix"] for one in made] == [0, 0.5, 1]
+    assert set(held) == set(ids)
+    # one stage is gone from the disk and is made again
+    Path(made[1].path).unlink()
+    again = start(served.file, "--show", str(show))
+    wait(lambda: again.value("stages", 1) == 3, "the morph does not come back")
+    assert again.value("fader", 1) == 0.5
+
+
+def test_a_morph_whose_daemon_dies_leaves_the_pad_as_it_was(start: Start, tmp_path: Path) -> None:
+    with Served(tmp_path / "daemon") as daemon:
+        live = start(daemon.file)
+        wait(lambda: live.osc.asked("/host/status")[6] == "connected", "the daemon is not found")
+        _, clip = live.osc.done("/pad/render", 1, "gusty wind", "seconds", 0.5, "steps", 2, "seed", 2)
+        live.osc.send("/pad/morph", 1, "ocean waves", 4, "seconds", 10.0, "steps", 150)
+        wait(lambda: live.value("state", 1) == "rendering", "nothing is rendered")
+        daemon.process.kill()
+        daemon.process.wait()
+        wait(lambda: live.osc.asked("/host/status")[6] == "away", "nobody sees that the daemon has gone")
+    assert (live.value("stages", 1), live.value("clip", 1)) == (1, clip)
+    live.osc.done("/pad/play", 1)
+    wait(lambda: live.value("playing", 1) == 0, "the pad does not end")
 
 
 def test_sound_goes_on_while_the_worker_and_the_daemon_are_killed(

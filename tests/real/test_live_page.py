@@ -141,6 +141,24 @@ def test_keys_play_and_stop(page: Chromium) -> None:
     assert not page.ask(f"{element(pad(5))}.classList.contains('playing')")
 
 
+def test_a_morph_gets_a_fader(page: Chromium) -> None:
+    fader = '.sound [data-property="pad/fader"]'
+    render(page, 3, "gusty wind")
+    assert page.ask(f"!{element(fader)}.checkVisibility()")
+    page.ask("document.querySelector('.note')?.remove()")
+    # the words of the sound itself lead nowhere
+    page.click(".other button:nth-child(2)")
+    page.until("document.querySelector('.note')?.textContent.includes('should turn into')")
+    page.write("#prompt", "ocean waves")
+    page.click(".other button:nth-child(2)")
+    page.until(f"{element(fader)}.checkVisibility()", PATIENCE)
+    page.ask("document.activeElement.blur()")
+    page.key("BracketRight", "]")
+    page.until(f"{element(fader + ' .exact')}.value === '0.10'")
+    page.key("BracketLeft", "[")
+    page.until(f"{element(fader + ' .exact')}.value === '0.00'")
+
+
 def test_a_preset_is_loaded(page: Chromium) -> None:
     select(page, 9)
     page.click("#tab-presets")

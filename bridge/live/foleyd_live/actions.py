@@ -110,6 +110,18 @@ _ROWS: tuple[Action, ...] = (
         pairs=_PADS_PAIRS,
     ),
     Action(
+        name="pad/morph",
+        method="morph",
+        about="Make the way from the pad's sound, which was made from words, to other words; pad/fader goes "
+        "along it.",
+        arguments=(
+            _P,
+            Argument("towards", "s", "What is at its other end."),
+            Argument("stages", "i", "Sounds on the way, 2 to 16; 5 when left out.", optional=True),
+        ),
+        pairs=_PADS_PAIRS,
+    ),
+    Action(
         name="pad/load",
         method="load",
         about="Put a clip on a pad.",

@@ -66,6 +66,10 @@ class Acts:
         """The pad's sound in other words."""
         return self._again(ask, pad, prompt, again.restyle(self._clip_of(pad), strength))
 
+    def morph(self, ask: Ask, pad: int, towards: str, stages: int = 5) -> Awaitable[Outcome]:
+        """The way from the pad's sound to other words."""
+        return self._again(ask, pad, *again.morph(self._clip_of(pad), towards, stages))
+
     async def restyle_input(self, ask: Ask, pad: int, prompt: str, seconds: float = 4.0) -> Outcome:
         """The last seconds of the input in other words."""
         clip, *_ = await self._host.recordings.keep_input(_span(seconds))

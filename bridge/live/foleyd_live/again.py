@@ -1,4 +1,5 @@
-"""What a pad has, made anew: variations of it, sounds like it, a loop of it, or itself in other words.
+"""What a pad has, made anew: variations of it, sounds like it, a loop of it, itself in other words, or the
+way from it to another sound.
 
 Each is a render of the pad as any other: prompt and pairs as ``/pad/render`` takes them.
 """
@@ -10,10 +11,13 @@ from typing import Any
 
 from foleyd.errors import BadRequest
 from foleyd.fields import BOUND_FIELDS, FIELDS
+from foleyd_live import memory as m
 from foleyd_live.history import ClipSource
 from foleyd_live.properties import Value
 
 SHORTEST, LONGEST = FIELDS["seconds"].low or 0.0, FIELDS["seconds"].high or 0.0
+STAGES = (2, m.STAGES)
+"""Fewest and most stages of a morph."""
 _ANEW = ("operation", "prompt", "seed", "sources", "revision", "bars", "bpm", "beats", *BOUND_FIELDS)
 """Fields of a recipe that what is made of its sound does not take over."""
 
@@ -47,6 +51,23 @@ def restyle(source: ClipSource, strength: float | None) -> Pairs:
     """The pairs that make the pad's sound say other words. Raises as `like` does."""
     much = {} if strength is None else {"strength": strength}
     return {"operation": "restyle", "source": _in_library(source), **much}
+
+
+def morph(source: ClipSource, towards: str, stages: int) -> tuple[str, Pairs]:
+    """The way from the pad's sound, which was made from words, to other words, in so many stages. Raises
+    BadRequest for a sound of another kind, and for too few or too many stages."""
+    least, most = STAGES
+    if not least <= stages <= most:
+        raise BadRequest(f"stages is {stages}: give {least} to {most}.")
+    made = source.recipe
+    # the first stage of a morph is the sound that it began with
+    begins = made.get("operation") == "morph" and made.get("mix") == 0
+    if not begins and _from_words(source).get("operation", "text") != "text":
+        raise BadRequest(
+            "a morph begins with a sound of words alone, and this pad has a variation of one: undo to that."
+        )
+    whole = {**_kept(made), "operation": "morph", "seed": made["seed"], "towards": towards, "count": stages}
+    return str(made["prompt"]), whole
 
 
 def merged(made: Pairs, given: Mapping[str, Value]) -> dict[str, Value]:

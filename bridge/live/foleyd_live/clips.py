@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,11 @@ from numpy.typing import NDArray
 from foleyd.errors import BadRequest, Busy, Cancelled, FoleydError
 from foleyd_live.decoding import Decoder, Sound
 from foleyd_live.fitting import Loop, Samples
+from foleyd_live.stages import Source, Stage, decoded, file_key
+
+__all__ = ["Clip", "ClipStore", "Failure", "Source", "Stage", "Table"]
+
+T = TypeVar("T")
 
 MOST_BYTES = 512 * 1024 * 1024
 """Of clips that nobody keeps."""
@@ -35,8 +40,8 @@ class Table(Protocol):
     def rate(self) -> int:
         """Hz."""
 
-    def add_clip(self, samples: Samples, loop: Loop | None) -> int:
-        """A slot that holds them."""
+    def add_clip(self, samples: Samples, loop: Loop | None, stages: Sequence[Samples]) -> int:
+        """A slot that holds them, `stages` behind `samples`."""
 
     def drop_clip(self, slot: int) -> None:
         """Free the slot once nothing sounds from it."""
@@ -45,20 +50,13 @@ class Table(Protocol):
         """Free what can be freed."""
 
 
-class Source(NamedTuple):
-    """Samples that came without a file: float32 [frames, channels], Hz, loop."""
-
-    samples: NDArray[np.float32]
-    rate: int
-    loop: Loop | None
-
-
 @dataclass(eq=False)
 class Clip:
     """A sound in the desk's table, at the device's rate. The numbers change when the rate does.
 
     `loop`: (start, end) in frames, the end not included; `stretch`: how many times as long as its file;
-    `references`: how many keep it; `slot`: −1 once it is gone.
+    `references`: how many keep it; `slot`: −1 once it is gone; `stages`: the sounds that a pad's fader goes
+    to from `samples`, and `made_of` what all of them were made of.
     """
 
     slot: int
@@ -72,6 +70,8 @@ class Clip:
     overview: tuple[tuple[float, float], ...] = field(repr=False)
     key: Hashable = field(repr=False)
     source: Source | None = field(default=None, repr=False)
+    stages: tuple[Samples, ...] = field(default=(), repr=False)
+    made_of: tuple[Stage, ...] = field(default=(), repr=False)
     references: int = 0
 
     @property
@@ -87,7 +87,9 @@ class Clip:
     @property
     def bytes(self) -> int:
         """What its samples take in memory, with those that it was made of where there is no file."""
-        return self.samples.nbytes + (self.source.samples.nbytes if self.source else 0)
+        sent = [self.source, *(stage.sent for stage in self.made_of)]
+        kept = [self.samples, *self.stages, *(one.samples for one in sent if one is not None)]
+        return sum(samples.nbytes for samples in kept)
 
     @property
     def gone(self) -> bool:
@@ -150,7 +152,7 @@ class ClipStore:
         BadRequest for a file that is refused, Busy where all clips are kept. The decoding ends when all who
         wait for it are cancelled.
         """
-        key = await asyncio.to_thread(_file_key, path, stretch)
+        key = await asyncio.to_thread(file_key, path, stretch)
         if key is None:
             # the decoder knows the words for what is wrong with it
             await self._decoder.decode(path, self._rate, stretch)
@@ -179,7 +181,7 @@ class ClipStore:
         With a `path` that can be read here it is that file's clip; else the one that was added with this
         `clip_id`; else a new one.
         """
-        key = await asyncio.to_thread(_file_key, path, stretch) if path else None
+        key = await asyncio.to_thread(file_key, path, stretch) if path else None
         source = None if key else Source(np.atleast_2d(samples).T, rate, loop)
         key = key or (("clip", clip_id, stretch) if clip_id else object())
         called = name or Path(path).name or clip_id or "the sound"
@@ -192,6 +194,19 @@ class ClipStore:
             return self._admit(key, sound, os.fspath(path), clip_id, stretch, source)
 
         return await self._shared(key, clip_id, make)
+
+    async def blend(self, stages: Sequence[Stage], stretch: float = 1.0) -> Clip:
+        """The clip that goes through `stages`, all as long as the first. As :meth:`load` otherwise; raises
+        what the first stage that fails raises."""
+        kept = tuple(stages)
+        key = await asyncio.to_thread(_stages_key, kept, stretch)
+
+        async def make() -> Clip:
+            sound, others = await self._at_rate(lambda rate: decoded(self._decoder, kept, rate, stretch))
+            first = kept[0]
+            return self._admit(key, sound, first.path, first.clip_id, stretch, stages=others, made_of=kept)
+
+        return await self._shared(key, kept[0].clip_id, make)
 
     def grow(self, samples: Samples, name: str) -> Clip:
         """The clip of `samples` [frames, 2] at the device's rate, which stay where they are and may still
@@ -232,12 +247,12 @@ class ClipStore:
             if self._rate != rate or clip.gone or clip.rate == rate:
                 continue
             try:
-                sound = await self._again(clip, rate)
+                sound, stages = await self._again(clip, rate)
             except FoleydError as error:
                 failures.append(Failure(clip, error))
                 continue
             if self._rate == rate and not clip.gone:
-                self._replace(clip, sound)
+                self._replace(clip, sound, stages)
         self._desk.collect()
         return failures
 
@@ -252,12 +267,12 @@ class ClipStore:
             self._forget(clip)
         self._desk.collect()
 
-    async def _at_rate(self, made: Callable[[int], Awaitable[Sound]]) -> Sound:
+    async def _at_rate(self, made: Callable[[int], Awaitable[T]]) -> T:
         while True:
             rate = self._rate
-            sound = await made(rate)
+            found = await made(rate)
             if rate == self._rate:
-                return sound
+                return found
 
     async def _shared(self, key: Hashable, clip_id: str, make: Callable[[], Awaitable[Clip]]) -> Clip:
         clip = self._clips.get(key)
@@ -295,6 +310,8 @@ class ClipStore:
         clip_id: str,
         stretch: float,
         source: Source | None = None,
+        stages: tuple[Samples, ...] = (),
+        made_of: tuple[Stage, ...] = (),
     ) -> Clip:
         clip = Clip(
             slot=_GONE,
@@ -308,31 +325,36 @@ class ClipStore:
             overview=sound.overview,
             key=key,
             source=source,
+            stages=stages,
+            made_of=made_of,
         )
         self._trim(max(0, self._most_bytes - clip.bytes), self._most_clips - 1)
         if len(self._clips) >= self._most_clips:
             raise Busy(f"All {self._most_clips} clips are in use: clear a pad, then load {clip.name} again.")
-        clip.slot = self._desk.add_clip(sound.samples, sound.loop)
+        clip.slot = self._desk.add_clip(sound.samples, sound.loop, stages)
         self._clips[key] = clip
         return clip
 
-    async def _again(self, clip: Clip, rate: int) -> Sound:
-        if clip.source is not None:
-            made = clip.source
-            return await self._decoder.fit(made.samples, made.rate, rate, clip.stretch, made.loop, clip.name)
+    async def _again(self, clip: Clip, rate: int) -> tuple[Sound, tuple[Samples, ...]]:
+        made_of = clip.made_of or (Stage(clip.path, clip.clip_id, clip.name, clip.source),)
+        key = _stages_key if clip.made_of else _one_key
         try:
-            if await asyncio.to_thread(_file_key, clip.path, clip.stretch) == clip.key:
-                return await self._decoder.decode(clip.path, rate, clip.stretch)
+            if clip.source or await asyncio.to_thread(key, made_of, clip.stretch) == clip.key:
+                return await decoded(self._decoder, made_of, rate, clip.stretch)
         except BadRequest:
             pass
-        return await self._decoder.fit(clip.samples, clip.rate, rate, 1.0, clip.loop, clip.name)
+        held = (
+            Stage("", "", clip.name, Source(samples, clip.rate, clip.loop))
+            for samples in (clip.samples, *clip.stages)
+        )
+        return await decoded(self._decoder, tuple(held), rate, 1.0)
 
-    def _replace(self, clip: Clip, sound: Sound) -> None:
+    def _replace(self, clip: Clip, sound: Sound, stages: tuple[Samples, ...]) -> None:
         """The clip's new samples in a new slot; the old one goes once nothing sounds from it."""
-        slot = self._desk.add_clip(sound.samples, sound.loop)
+        slot = self._desk.add_clip(sound.samples, sound.loop, stages)
         self._desk.drop_clip(clip.slot)
         clip.slot, clip.samples, clip.rate = slot, sound.samples, sound.rate
-        clip.loop, clip.overview = sound.loop, sound.overview
+        clip.loop, clip.overview, clip.stages = sound.loop, sound.overview, stages
         if not clip.references:
             self._trim(self._most_bytes, self._most_clips)
 
@@ -367,12 +389,9 @@ async def _coroutine(make: Callable[[], Awaitable[Clip]]) -> Clip:
     return await make()
 
 
-def _file_key(path: str | os.PathLike[str], stretch: float) -> Hashable:
-    """What a file's clip is known by: another file, another content's time and size, or another stretch is
-    another clip. None for a file that is not there."""
-    try:
-        real = os.path.realpath(path)
-        about = Path(real).stat()
-    except (OSError, ValueError):
-        return None
-    return ("file", real, about.st_ino, about.st_mtime_ns, about.st_size, stretch)
+def _stages_key(stages: Sequence[Stage], stretch: float) -> Hashable:
+    return ("stages", *(stage.key(file_key(stage.path, stretch), stretch) for stage in stages))
+
+
+def _one_key(stages: Sequence[Stage], stretch: float) -> Hashable:
+    return file_key(stages[0].path, stretch)

@@ -50,7 +50,7 @@ def _state(t: npt.NDArray[np.int64]) -> State:
         carray(pointer(t[7]), (m.EVENTS,), i),
         carray(pointer(t[8]), (m.SLOTS, m.V_INTS), i),
         carray(pointer(t[9]), (m.SLOTS, m.V_FLOATS), f),
-        carray(pointer(t[10]), (m.CLIPS, 4), i),
+        carray(pointer(t[10]), (m.CLIPS, m.C_INTS), i),
         carray(pointer(t[11]), (m.PADS, m.P_INTS), i),
         carray(pointer(t[12]), (m.PADS, m.P_FLOATS), f),
         carray(pointer(t[13]), (m.PADS, most, 2), w),
@@ -65,6 +65,8 @@ def _state(t: npt.NDArray[np.int64]) -> State:
         carray(pointer(t[22]), (m.DURATIONS,), w),
         carray(pointer(t[23]), (m.DURATIONS,), i),
         carray(pointer(t[24]), (4,), i),
+        carray(pointer(t[25]), (m.CLIPS, m.STAGES), i),
+        carray(pointer(t[26]), (m.CLIPS, m.STAGES), f),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -66,6 +67,7 @@ class _Pad(msgspec.Struct):
     audible: bool = True
     pair: int = 0
     cue: bool = False
+    fader: float = 0.0
 
 
 class Desk:
@@ -89,7 +91,7 @@ class Desk:
             raise BadRequest(f"there is no mixer {mixer!r}: choose auto, numba or numpy.")
         self._wanted, self._most = mixer, most_block
         self._pads = [_Pad() for _ in range(m.PADS)]
-        self._clips: list[Samples | None] = [None] * m.CLIPS
+        self._clips: list[tuple[Samples, ...] | None] = [None] * m.CLIPS
         self._leaving: dict[int, int] = {}
         self._main = self._cue = 1.0
         self._build(rate, outputs, inputs, cue_pair, 0)
@@ -120,11 +122,12 @@ class Desk:
         go on counting. Clips stay in the table; who owns them gives each its new samples."""
         frame = self.frame
         self._build(rate, outputs, inputs, cue_pair, frame)
-        for slot, samples in enumerate(self._clips):
-            if samples is not None:
-                self._point(slot, samples, None)
+        for slot, stages in enumerate(self._clips):
+            if stages is not None:
+                self._point(slot, stages, None)
         for pad in range(m.AUDITION):
             self._send_pad(pad, NOW)
+            self._send_fader(pad, NOW)
         self.set_main(self._main)
         self.set_cue(self._cue)
 
@@ -175,16 +178,22 @@ class Desk:
         audible: bool | None = None,
         pair: int | None = None,
         cue: bool | None = None,
+        fader: float | None = None,
         frame: int = NOW,
     ) -> None:
-        """Set what is given: `gain` a factor, `pan` -1 to 1 (0 leaves both sides as they are), `pair` from 0.
-        Outputs that the device lacks are the main ones."""
+        """Set what is given: `gain` a factor, `pan` -1 to 1 (0 leaves both sides as they are), `pair` from 0,
+        `fader` 0 to 1 between the stages of clips that have some. Outputs that the device lacks are the main
+        ones."""
         now = self._pads[pad]
+        if fader is not None:
+            now.fader = fader
+            self._send_fader(pad, frame)
         wanted = {"gain": gain, "pan": pan, "audible": audible, "pair": pair, "cue": cue}
         for name, value in wanted.items():
             if value is not None:
                 setattr(now, name, value)
-        self._send_pad(pad, frame)
+        if any(value is not None for value in wanted.values()):
+            self._send_pad(pad, frame)
 
     def set_main(self, gain: float) -> None:
         """The main bus's level, a factor."""
@@ -202,6 +211,9 @@ class Desk:
         pair = now.pair if now.pair < len(self.memory.bus) - 1 else 0
         sides = (level * min(1.0, 1.0 - now.pan), level * min(1.0, 1.0 + now.pan))
         self._event(m.PAD, frame, pad, pair, reals=(0.0, 0.0, *sides, float(now.cue)))
+
+    def _send_fader(self, pad: int, frame: int) -> None:
+        self._event(m.FADER, frame, pad, reals=(0.0, 0.0, self._pads[pad].fader))
 
     def _event(
         self,
@@ -234,27 +246,35 @@ class Desk:
 
     # clips
 
-    def add_clip(self, samples: Samples, loop: tuple[int, int] | None = None) -> int:
+    def add_clip(
+        self, samples: Samples, loop: tuple[int, int] | None = None, stages: Sequence[Samples] = ()
+    ) -> int:
         """Take a clip `[frames, 2]` into the table; its slot. `loop` is its first frame and the one after its
-        last; the whole clip where None. Raises BadRequest where the table is full."""
+        last; the whole clip where None. `stages` follow it on the way of a pad's fader, each as long as it.
+        Raises BadRequest where the table is full."""
         self.collect()
         for slot, known in enumerate(self._clips):
             if known is None:
-                self._point(slot, samples, loop)
+                self._point(slot, (samples, *stages), loop)
                 return slot
         raise BadRequest(f"{m.CLIPS} clips are in memory already: clear pads that are not needed.")
 
-    def _point(self, slot: int, samples: Samples, loop: tuple[int, int] | None) -> None:
-        whole = np.ascontiguousarray(samples, np.float32)
-        if whole.ndim != 2 or whole.shape[1] != 2 or not len(whole):
+    def _point(self, slot: int, stages: Sequence[Samples], loop: tuple[int, int] | None) -> None:
+        held = tuple(np.ascontiguousarray(samples, np.float32) for samples in stages)
+        first, state = held[0], self.memory
+        if first.ndim != 2 or first.shape[1] != 2 or not len(first):
             raise BadRequest(
-                f"a clip of shape {samples.shape} cannot be played: it needs frames and two sides."
+                f"a clip of shape {first.shape} cannot be played: it needs frames and two sides."
             )
-        start, end = loop or (0, len(whole))
-        if not 0 <= start < end <= len(whole):
-            start, end = 0, len(whole)
-        self._clips[slot] = whole
-        self.memory.clips[slot] = (whole.ctypes.data, len(whole), start, end)
+        if len(held) > m.STAGES or any(stage.shape != first.shape for stage in held):
+            raise BadRequest(f"a clip has at most {m.STAGES} stages, each as long as the first.")
+        start, end = loop or (0, len(first))
+        if not 0 <= start < end <= len(first):
+            start, end = 0, len(first)
+        self._clips[slot] = held
+        state.stages[slot, : len(held)] = [stage.ctypes.data for stage in held]
+        state.alike[slot, : len(held) - 1] = [alike(*pair) for pair in itertools.pairwise(held)]
+        state.clips[slot] = (first.ctypes.data, len(first), start, end, len(held))
 
     def drop_clip(self, slot: int) -> None:
         """No more will be asked of this clip; its memory goes when nothing that sounds or waits can need
@@ -381,6 +401,13 @@ class Desk:
             part = out[at : at + self._most]
             heard = self._silence[: len(part)] if sound is None else sound[at : at + self._most]
             self.mixer.process(part, heard)
+
+
+def alike(one: Samples, other: Samples) -> float:
+    """How much two sounds of one shape are correlated: 1 for the same, 0 for strangers, never below."""
+    product = float(np.vdot(one, other))
+    power = math.sqrt(float(np.vdot(one, one)) * float(np.vdot(other, other)))
+    return max(0.0, min(1.0, product / power)) if power else 1.0
 
 
 def factor(decibels: float) -> float:

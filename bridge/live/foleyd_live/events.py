@@ -10,7 +10,7 @@ from foleyd_live import memory as m
 from foleyd_live.compiler import register_jitable
 from foleyd_live.memory import State
 
-__all__ = ["drain", "end_voice", "next_frame", "run_due"]
+__all__ = ["drain", "end_voice", "fader_at", "next_frame", "pass_fader", "run_due"]
 
 
 @register_jitable
@@ -103,6 +103,8 @@ def _apply(state: State, row: int) -> None:
         _set_main(state, state.pend_f[row, m.E_LEFT])
     elif kind == m.CUE:
         _set_cue(state, state.pend_f[row, m.E_LEFT])
+    elif kind == m.FADER:
+        _set_fader(state, pad, state.pend_f[row, m.E_LEFT])
     elif kind == m.PANIC:
         for slot in range(m.SLOTS):
             _fade(state, slot, state.s[m.S_FADE])
@@ -306,6 +308,35 @@ def ramp_pad(state: State, pad: int, left: float, right: float) -> None:
     pf[pad, m.P_STEP_RIGHT] = (right - pf[pad, m.P_RIGHT]) / m.RAMP
     pf[pad, m.P_STEP_SEND] = (pf[pad, m.P_TO_SEND] - pf[pad, m.P_SEND]) / m.RAMP
     state.pi[pad, m.P_RAMP] = m.RAMP
+
+
+@register_jitable
+def _set_fader(state: State, pad: int, place: float) -> None:
+    state.pf[pad, m.P_TO_FADER] = place
+    if _heard(state, pad):
+        state.pf[pad, m.P_STEP_FADER] = (place - state.pf[pad, m.P_FADER]) / m.FADER_RAMP
+        state.pi[pad, m.P_FADING] = m.FADER_RAMP
+    else:
+        state.pf[pad, m.P_FADER] = place
+        state.pi[pad, m.P_FADING] = 0
+
+
+@register_jitable
+def fader_at(state: State, pad: int, frames: int) -> float:
+    """Where a pad's fader is, 0 to 1, so many frames on."""
+    place: float = state.pf[pad, m.P_TO_FADER]
+    if frames < state.pi[pad, m.P_FADING]:
+        place = state.pf[pad, m.P_FADER] + state.pf[pad, m.P_STEP_FADER] * frames
+    return place
+
+
+@register_jitable
+def pass_fader(state: State, pad: int, frames: int) -> None:
+    """So many frames of a pad are over."""
+    left = state.pi[pad, m.P_FADING]
+    if left > 0:
+        state.pf[pad, m.P_FADER] = fader_at(state, pad, frames)
+        state.pi[pad, m.P_FADING] = max(0, left - frames)
 
 
 @register_jitable

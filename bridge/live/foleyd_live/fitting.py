@@ -93,7 +93,7 @@ def resampled(
     before = -(-math.ceil(_MIRROR_S * rate_in) // unit) * unit
     mirrored = np.pad(sound, ((before, before), (0, 0)), mode="reflect" if len(sound) > 1 else "edge")
     first = before * rate // rate_in
-    whole = _exactly(soxr.resample(mirrored, rate_in, rate, "VHQ")[first : first + frames], frames)
+    whole = exactly(soxr.resample(mirrored, rate_in, rate, "VHQ")[first : first + frames], frames)
     if loop is None:
         return whole, None
     length = min(max(1, round((loop[1] - loop[0]) * rate / rate_in)), frames)
@@ -115,7 +115,7 @@ def _around(turn: Samples, length: int, phase: float) -> Samples:
     places = np.arange(-lead, len(turn) + _CONTEXT_FRAMES) % len(turn)
     first = round(lead * ratio + phase)
     turned = soxr.resample(turn[places], len(turn), length, "VHQ")
-    return _exactly(turned[first : first + length], length)
+    return exactly(turned[first : first + length], length)
 
 
 def stretched(
@@ -149,12 +149,12 @@ def stretched(
     result = np.ascontiguousarray(np.asarray(engine.process(material)).T)
     first = round(lead * ratio)
     if loop is None:
-        return _exactly(result[first : first + frames], frames), None
+        return exactly(result[first : first + frames], frames), None
     length = min(max(1, round((loop[1] - loop[0]) * ratio)), frames)
     start = min(round(loop[0] * ratio), frames - length)
     room = first if loop[0] == 0 else start
     _join(result, first + start, first + start + length, min(round(_SEAM_S * rate), length // 2, room))
-    return _exactly(result[first : first + frames], frames), (start, start + length)
+    return exactly(result[first : first + frames], frames), (start, start + length)
 
 
 def _join(sound: Samples, start: int, end: int, fade: int) -> None:
@@ -175,7 +175,7 @@ def _crossed(old: Samples, new: Samples, rise: Samples) -> Samples:
     return np.asarray((old * fall + new * rise) / loss, dtype=np.float32)
 
 
-def _exactly(sound: Samples, frames: int) -> Samples:
+def exactly(sound: Samples, frames: int) -> Samples:
     """Cut to `frames`, or filled by holding the last frame: a resampler may round its length down by one."""
     kept = sound[:frames]
     missing = frames - len(kept)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, Self
 
 import msgspec
 
 from foleyd.errors import BadRequest
 from foleyd.messages import ClipInfo
-from foleyd_live.clips import Source
+from foleyd_live.stages import Source, Stage
 
 DEPTH = 16
 """Steps that can be undone."""
@@ -19,7 +20,8 @@ class ClipSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a clip comes from: a file at `path`, a clip of the library by its `clip_id`, or both.
 
     `bpm` is its tempo: 0 where it has none, None where nobody knows, which leaves the pad's as it is.
-    `recipe` is what it was made from, empty for recorded sound; `seconds` its length as made.
+    `recipe` is what it was made from, empty for recorded sound; `seconds` its length as made. `stages` are
+    the clips that a pad's fader goes to from this one, in order, each without stages of its own.
     """
 
     path: str = ""
@@ -30,6 +32,7 @@ class ClipSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float = 0.0
     bpm: float | None = None
     recipe: dict[str, Any] = {}
+    stages: tuple[ClipSource, ...] = ()
 
     @classmethod
     def of(cls, info: ClipInfo, *, preset: str = "", bpm: float | None = None) -> Self:
@@ -50,12 +53,33 @@ class ClipSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Its id or, without one, its path."""
         return self.clip_id or self.path
 
+    def each(self) -> Iterator[ClipSource]:
+        """This clip alone, and each of its stages."""
+        yield msgspec.structs.replace(self, stages=())
+        yield from self.stages
+
+    def changed(self, change: Callable[[ClipSource], ClipSource]) -> ClipSource:
+        """The same with another clip in the place of this one and of each stage."""
+        return ClipSource.staged([change(one) for one in self.each()])
+
+    @staticmethod
+    def staged(clips: Sequence[ClipSource]) -> ClipSource:
+        """The first clip, with the others as its stages."""
+        return msgspec.structs.replace(clips[0], stages=tuple(clips[1:]))
+
 
 class Entry(msgspec.Struct, frozen=True):
-    """A clip that a pad has or had. `sent`: its samples, kept only where no file here holds them."""
+    """A clip that a pad has or had. `sent`: its samples, and `rest` those of its stages, kept only where no
+    file here holds them."""
 
     source: ClipSource
     sent: Source | None = None
+    rest: tuple[Source | None, ...] = ()
+
+    def stages(self) -> list[Stage]:
+        """What its clip is made of."""
+        made = zip_longest(self.source.each(), (self.sent, *self.rest))
+        return [Stage(one.path, one.clip_id, one.name, sent) for one, sent in made]
 
 
 class History:

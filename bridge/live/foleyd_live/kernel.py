@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from foleyd_live import memory as m
 from foleyd_live.compiler import njit
-from foleyd_live.events import drain, next_frame, ramp_pad, run_due
+from foleyd_live.events import drain, fader_at, next_frame, pass_fader, ramp_pad, run_due
 from foleyd_live.memory import State
 
 Samples = npt.NDArray[np.float32]
@@ -34,68 +34,164 @@ def pointer(context, address):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _sample(clip: Samples, at: int, loop: int, start: int, end: int, side: int) -> float:
-    if loop == 1:
-        if at >= end:
-            at = start + (at - end) % (end - start)
-        elif at == start - 1:
-            at = end - 1
-    if at < 0 or at >= clip.shape[0]:
-        return 0.0
-    return float(clip[at, side])
+def _place(at: int, frames: int, loop: int, start: int, end: int) -> int:
+    """Where a clip's sample lies: around its loop, or nowhere (-1)."""
+    if loop == 1 and at >= end:
+        at = start + (at - end) % (end - start)
+    return at if 0 <= at < frames else -1
+
+
+@njit
+def _places(whole: int, frames: int, loop: int, start: int, end: int) -> tuple[int, int, int, int]:
+    """The samples around a place."""
+    if whole > 0 and whole + 2 < (end if loop == 1 else frames) and (loop == 0 or whole != start):
+        return whole - 1, whole, whole + 1, whole + 2
+    return (
+        end - 1 if loop == 1 and whole == start else _place(whole - 1, frames, loop, start, end),
+        _place(whole, frames, loop, start, end),
+        _place(whole + 1, frames, loop, start, end),
+        _place(whole + 2, frames, loop, start, end),
+    )
+
+
+@njit
+def _weights(part: float) -> tuple[float, float, float, float]:
+    """What each of the samples around a place counts, `part` after the second."""
+    square, cube = part * part, part * part * part
+    return (
+        square - 0.5 * part - 0.5 * cube,
+        1.0 - 2.5 * square + 1.5 * cube,
+        0.5 * part + 2.0 * square - 1.5 * cube,
+        0.5 * (cube - square),
+    )
+
+
+@njit
+def _sample(clip: Samples, at: int, side: int) -> float:
+    return float(clip[at, side]) if at >= 0 else 0.0
+
+
+@njit
+def _between(
+    clip: Samples, at: tuple[int, int, int, int], counts: tuple[float, float, float, float], side: int
+) -> float:
+    return (
+        counts[0] * _sample(clip, at[0], side)
+        + counts[1] * _sample(clip, at[1], side)
+        + counts[2] * _sample(clip, at[2], side)
+        + counts[3] * _sample(clip, at[3], side)
+    )
+
+
+@njit
+def _clip(state: State, address: int, row: int) -> Samples:
+    clip: Samples = carray(pointer(address), (state.clips[row, m.C_FRAMES], 2), np.float32)
+    return clip
+
+
+@njit
+def _gain(level: float, step: float, frames: int) -> float:
+    gain = level + step * frames
+    return min(1.0, gain) if step > 0.0 else gain
+
+
+@njit
+def _add_plain(state: State, slot: int, at: int, done: int, run: int) -> None:
+    """Add samples of a voice whose clip is one sound."""
+    vi, vf = state.vi, state.vf
+    row, loop = vi[slot, m.V_CLIP], vi[slot, m.V_LOOP]
+    frames, start, end = (
+        state.clips[row, m.C_FRAMES],
+        state.clips[row, m.C_LOOP_START],
+        state.clips[row, m.C_LOOP_END],
+    )
+    position, rate, velocity = vf[slot, m.V_POSITION], vf[slot, m.V_RATE], vf[slot, m.V_VELOCITY]
+    level, step = vf[slot, m.V_LEVEL], vf[slot, m.V_STEP]
+    clip = _clip(state, state.clips[row, m.C_ADDRESS], row)
+    into = state.pad[vi[slot, m.V_PAD]]
+    if rate == 1.0 and position == math.floor(position):
+        first = int(position) - done
+        for k in range(done, done + run):
+            gain = _gain(level, step, k + 1) * velocity
+            into[at + k, 0] += clip[first + k, 0] * gain
+            into[at + k, 1] += clip[first + k, 1] * gain
+        return
+    for k in range(done, done + run):
+        gain = _gain(level, step, k + 1) * velocity
+        whole = int(position)
+        places, counts = _places(whole, frames, loop, start, end), _weights(position - whole)
+        into[at + k, 0] += _between(clip, places, counts, 0) * gain
+        into[at + k, 1] += _between(clip, places, counts, 1) * gain
+        position += rate
+
+
+@njit
+def _add_stages(state: State, slot: int, at: int, done: int, run: int) -> None:
+    """Add samples that lie where the pad's fader is on the way through the stages of a voice's clip."""
+    vi, vf = state.vi, state.vf
+    row, loop, pad = vi[slot, m.V_CLIP], vi[slot, m.V_LOOP], vi[slot, m.V_PAD]
+    frames, start, end = (
+        state.clips[row, m.C_FRAMES],
+        state.clips[row, m.C_LOOP_START],
+        state.clips[row, m.C_LOOP_END],
+    )
+    position, rate, velocity = vf[slot, m.V_POSITION], vf[slot, m.V_RATE], vf[slot, m.V_VELOCITY]
+    level, step = vf[slot, m.V_LEVEL], vf[slot, m.V_STEP]
+    into, last = state.pad[pad], state.clips[row, m.C_STAGES] - 1
+    for k in range(done, done + run):
+        place = fader_at(state, pad, k + 1) * last
+        first = min(int(place), last - 1)
+        share = place - first
+        near = _clip(state, state.stages[row, first], row)
+        far = _clip(state, state.stages[row, first + 1], row)
+        # as loud on the way as at its ends, whatever the two have in common
+        even = 1.0 / math.sqrt(1.0 - 2.0 * share * (1.0 - share) * (1.0 - state.alike[row, first]))
+        gain = _gain(level, step, k + 1) * velocity
+        whole = int(position)
+        places, counts = _places(whole, frames, loop, start, end), _weights(position - whole)
+        for side in range(2):
+            left, right = _between(near, places, counts, side), _between(far, places, counts, side)
+            into[at + k, side] += (left * (1.0 - share) + right * share) * even * gain
+        position += rate
 
 
 @njit
 def _voice(state: State, slot: int, at: int, count: int) -> None:
     vi, vf = state.vi, state.vf
-    pad = vi[slot, m.V_PAD]
-    into = state.pad[pad]
-    row = vi[slot, m.V_CLIP]
-    clip = carray(pointer(state.clips[row, m.C_ADDRESS]), (state.clips[row, m.C_FRAMES], 2), np.float32)
-    loop, start, end = vi[slot, m.V_LOOP], state.clips[row, m.C_LOOP_START], state.clips[row, m.C_LOOP_END]
-    position, rate, velocity = vf[slot, m.V_POSITION], vf[slot, m.V_RATE], vf[slot, m.V_VELOCITY]
-    level, step = vf[slot, m.V_LEVEL], vf[slot, m.V_STEP]
-    exact = rate == 1.0 and position == math.floor(position)
-    for k in range(count):
-        gain = level + step * (k + 1)
-        if step > 0.0:
-            gain = min(1.0, gain)
-        elif gain <= 0.0:
-            vi[slot, m.V_STATE] = m.FREE
-            break
-        if loop == 1 and position >= end:
+    rate, level, step = vf[slot, m.V_RATE], vf[slot, m.V_LEVEL], vf[slot, m.V_STEP]
+    heard = count
+    if step < 0.0:
+        for k in range(count):
+            if level + step * (k + 1) <= 0.0:
+                heard = k
+                break
+    done = 0
+    while done < heard:
+        row = vi[slot, m.V_CLIP]
+        position, end = vf[slot, m.V_POSITION], state.clips[row, m.C_LOOP_END]
+        if vi[slot, m.V_LOOP] == 1 and position >= end:
             if vi[slot, m.V_NEXT] >= 0:
                 position -= end
                 row = vi[slot, m.V_NEXT]
-                clip = carray(
-                    pointer(state.clips[row, m.C_ADDRESS]), (state.clips[row, m.C_FRAMES], 2), np.float32
-                )
-                loop = vi[slot, m.V_NEXT_LOOP]
-                start, end = state.clips[row, m.C_LOOP_START], state.clips[row, m.C_LOOP_END]
-                vi[slot, m.V_CLIP], vi[slot, m.V_LOOP], vi[slot, m.V_NEXT] = row, loop, -1
+                end = state.clips[row, m.C_LOOP_END]
+                vi[slot, m.V_CLIP], vi[slot, m.V_LOOP], vi[slot, m.V_NEXT] = row, vi[slot, m.V_NEXT_LOOP], -1
             else:
+                start = state.clips[row, m.C_LOOP_START]
                 position = start + (position - end) % (end - start)
-        if position >= clip.shape[0]:
-            vi[slot, m.V_STATE] = m.FREE
+            vf[slot, m.V_POSITION] = position
+        last = end if vi[slot, m.V_LOOP] == 1 else state.clips[row, m.C_FRAMES]
+        if position >= last:
+            heard = done
             break
-        gain *= velocity
-        whole = int(position)
-        if exact:
-            into[at + k, 0] += clip[whole, 0] * gain
-            into[at + k, 1] += clip[whole, 1] * gain
+        run = min(heard - done, math.ceil((last - position) / rate))
+        if state.clips[row, m.C_STAGES] > 1:
+            _add_stages(state, slot, at, done, run)
         else:
-            part = position - whole
-            for side in range(2):
-                before = _sample(clip, whole - 1, loop, start, end, side)
-                here = _sample(clip, whole, loop, start, end, side)
-                after = _sample(clip, whole + 1, loop, start, end, side)
-                later = _sample(clip, whole + 2, loop, start, end, side)
-                one = 0.5 * (after - before)
-                two = before - 2.5 * here + 2.0 * after - 0.5 * later
-                three = 0.5 * (later - before) + 1.5 * (here - after)
-                into[at + k, side] += (((three * part + two) * part + one) * part + here) * gain
-        position += rate
-    vf[slot, m.V_POSITION] = position
+            _add_plain(state, slot, at, done, run)
+        vf[slot, m.V_POSITION] = position + rate * run
+        done += run
+    if heard < count:
+        vi[slot, m.V_STATE] = m.FREE
     vi[slot, m.V_PLAYED] += count
     level += step * count
     if step > 0.0 and level >= 1.0:
@@ -153,6 +249,7 @@ def _segment(state: State, at: int, count: int, frames: int) -> None:
     for pad in range(m.PADS):
         if state.pi[pad, m.P_TOUCHED] == 1:
             _pad(state, pad, at, count)
+        pass_fader(state, pad, count)
 
 
 @njit

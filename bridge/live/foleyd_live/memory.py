@@ -29,6 +29,10 @@ WINDOW = 33
 DELAY = WINDOW - 1
 RAMP = 128
 """Frames that a change of a level takes."""
+STAGES = 16
+"""Sounds that one clip may be a way through."""
+FADER_RAMP = 1024
+"""Frames that a move of a pad's fader takes: faders send tens of places a second."""
 MAIN_TAP_S = 40.0
 INPUT_TAP_S = 40.0
 DURATIONS = 16_384
@@ -37,7 +41,7 @@ STEMS = 16
 """Pads that may be recorded apart at once."""
 
 # kinds of events
-PLAY, STOP, RELEASE, SWAP, PAD, MAIN, CUE, PANIC = range(1, 9)
+PLAY, STOP, RELEASE, SWAP, PAD, MAIN, CUE, PANIC, FADER = range(1, 10)
 
 # columns of an event: whole numbers, then real ones
 E_KIND, E_FRAME, E_PAD, E_CLIP, E_LOOP, E_GATE, E_TOGGLE, E_CHOKE, E_LIMIT, E_RELEASE, E_ATTACK, E_START = (
@@ -56,15 +60,17 @@ FREE, SOUNDING, RELEASING = range(3)
 V_POSITION, V_RATE, V_VELOCITY, V_LEVEL, V_STEP = range(5)
 V_FLOATS = 5
 
-# a clip of the table
-C_ADDRESS, C_FRAMES, C_LOOP_START, C_LOOP_END = range(4)
+# a clip of the table; one of several stages has the others beside it, and is its first
+C_ADDRESS, C_FRAMES, C_LOOP_START, C_LOOP_END, C_STAGES = range(5)
+C_INTS = 5
 
 # a pad: levels now, their change a frame, where they go, and where they go after a dip
 P_LEFT, P_RIGHT, P_SEND, P_STEP_LEFT, P_STEP_RIGHT, P_STEP_SEND = range(6)
 P_TO_LEFT, P_TO_RIGHT, P_TO_SEND = range(6, 9)
-P_FLOATS = 9
-P_RAMP, P_PAIR, P_WANTED, P_DIP, P_TOUCHED, P_CHOKE = range(6)
-P_INTS = 6
+P_FADER, P_STEP_FADER, P_TO_FADER = range(9, 12)
+P_FLOATS = 12
+P_RAMP, P_PAIR, P_WANTED, P_DIP, P_TOUCHED, P_CHOKE, P_FADING = range(7)
+P_INTS = 7
 
 # scalars, whole
 (
@@ -152,12 +158,15 @@ class State(NamedTuple):
     durations: npt.NDArray[np.float32]
     begins: npt.NDArray[np.int64]
     stamp: npt.NDArray[np.int64]
+    stages: npt.NDArray[np.int64]
+    alike: npt.NDArray[np.float64]
 
 
 def new_state(rate: int, outputs: int, inputs: int, cue_pair: int, most_block: int = MOST_BLOCK) -> State:
     """Arrays for a device of `rate` Hz with so many channels; `cue_pair` counts from 0, -1 for none.
 
     Buses are one for each pair of outputs and, last, the cue bus; `pad` and `bus` are `[…, frames, 2]`.
+    `stages` are the addresses of a clip's stages, `alike` how much each is correlated with the next.
     """
     pairs = max(1, (outputs + 1) // 2)
     whole: Any = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
@@ -174,7 +183,7 @@ def new_state(rate: int, outputs: int, inputs: int, cue_pair: int, most_block: i
         free=np.arange(EVENTS, dtype=np.int64),
         vi=whole(SLOTS, V_INTS),
         vf=real(SLOTS, V_FLOATS),
-        clips=whole(CLIPS, 4),
+        clips=whole(CLIPS, C_INTS),
         pi=whole(PADS, P_INTS),
         pf=real(PADS, P_FLOATS),
         pad=sound(PADS, most_block, 2),
@@ -189,6 +198,8 @@ def new_state(rate: int, outputs: int, inputs: int, cue_pair: int, most_block: i
         durations=sound(DURATIONS),
         begins=whole(DURATIONS),
         stamp=whole(4),
+        stages=whole(CLIPS, STAGES),
+        alike=real(CLIPS, STAGES),
     )
     state.vi[:, V_NEXT] = -1
     state.pf[:, [P_LEFT, P_RIGHT, P_TO_LEFT, P_TO_RIGHT]] = 1.0

@@ -151,16 +151,22 @@ class Orders:
         if not found:
             raise FoleydError("The render gave no clip: try again.")
         source, sent = found[0]
-        await self._put(order, source, sent)
+        rest: tuple[Source | None, ...] = ()
+        if source.recipe.get("operation") == "morph":
+            source = ClipSource.staged([one for one, _ in found])
+            rest = tuple(samples for _, samples in found[1:])
+        await self._put(order, source, sent, rest)
         self._pads.offer(order.pad, found)
         return source.clip_id
 
-    async def _put(self, order: Order, source: ClipSource, sent: Source | None) -> None:
+    async def _put(
+        self, order: Order, source: ClipSource, sent: Source | None, rest: tuple[Source | None, ...] = ()
+    ) -> None:
         """Load a version of the sound; what was heard of it before goes on to its end, or its loop's."""
         if order.draft is None and order.sketch is None:
-            await self._pads.load(order.pad, source, sent=sent, launch=self._launch(order))
+            await self._pads.load(order.pad, source, sent=sent, rest=rest, launch=self._launch(order))
         else:
-            await self._pads.load(order.pad, source, "loop", sent=sent, instead=order.draft)
+            await self._pads.load(order.pad, source, "loop", sent=sent, rest=rest, instead=order.draft)
 
     def _launch(self, order: Order) -> Launch | None:
         promise = order.promise

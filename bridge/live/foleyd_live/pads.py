@@ -32,6 +32,7 @@ _TO_DESK: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "pan": lambda place: {"pan": place},
     "output": lambda pair: {"pair": pair - 1},
     "cue": lambda on: {"cue": bool(on)},
+    "fader": lambda place: {"fader": place},
 }
 
 
@@ -111,9 +112,11 @@ class Pads:
         return self._pads[pad].source
 
     def sources(self) -> Iterator[ClipSource]:
-        """Every clip that a pad has, had or may choose."""
+        """Every clip that a pad has, had or may choose, each stage by itself."""
         for pad in self._pads:
-            yield from (entry.source for entry in (*pad.history, *pad.candidates) if entry is not None)
+            for entry in (*pad.history, *pad.candidates):
+                if entry is not None:
+                    yield from entry.source.each()
 
     def file(self, pad: int) -> Path | None:
         """The file of the pad's clip, where there is one."""
@@ -152,18 +155,20 @@ class Pads:
         how: str | None = None,
         *,
         sent: Source | None = None,
+        rest: tuple[Source | None, ...] = (),
         launch: Launch | None = None,
         instead: ClipSource | None = None,
     ) -> None:
         """Put a clip on a pad, and into its history, as soon as it is ready.
 
         `how`: now, loop or quantum, the pad's `swap` where None. `launch`: start it at that frame, whether
-        the pad plays or not, in place of what it plays. `sent`: the samples, for where no file here has them.
+        the pad plays or not, in place of what it plays. `sent`: the samples, for where no file here has them,
+        `rest`: those of its stages.
         `instead`: a clip whose place in the history it takes, where the pad still has that one.
         Raises what :meth:`ClipStore.load` raises, and Cancelled where another request came after this one;
         the pad is then as it was.
         """
-        await self._change(pad, Entry(source, sent), how, launch, instead=instead)
+        await self._change(pad, Entry(source, sent, rest), how, launch, instead=instead)
 
     def sketch(
         self, pad: int, of: int, rate: int, name: str, launch: Launch | None = None
@@ -301,6 +306,8 @@ class Pads:
 
     async def _ready(self, entry: Entry, stretch: float) -> Clip:
         source, sent = entry.source, entry.sent
+        if source.stages:
+            return await self._clips.blend(entry.stages(), stretch)
         if sent is None:
             return await self._clips.load(source.path, stretch, source.clip_id)
         return await self._clips.add(
@@ -373,6 +380,7 @@ class Pads:
             preset=source.preset,
             prompt=source.prompt,
             seconds=round(one.clip.seconds, 6) if one.clip else 0.0,
+            stages=1 + len(one.clip.stages) if one.clip else 0,
         )
         self._show(one)
 

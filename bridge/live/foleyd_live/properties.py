@@ -91,6 +91,7 @@ _PAD: tuple[Property, ...] = (
     _pad("gain", "number", 0.0, "Level.", unit="dB", low=-60, high=12, learn=True),
     _pad("pan", "number", 0.0, "Balance: -1 left, 0 as it is, 1 right.", low=-1, high=1, learn=True),
     _pad("tune", "number", 0.0, "Pitch by playback rate.", unit="semitones", low=-24, high=24, learn=True),
+    _pad("fader", "number", 0.0, "Place between the stages of a morph.", low=0, high=1, learn=True),
     _pad("attack", "number", 0.0, "Time to full level.", unit="ms", low=0, high=5000, learn=True),
     _pad("release", "number", 5.0, "Time from a stop to silence.", unit="ms", low=1, high=10000, learn=True),
     _pad("mode", "choice", "one-shot", "What a press does.", choices=MODES),
@@ -115,6 +116,9 @@ _PAD: tuple[Property, ...] = (
     _pad("preset", "text", "", "Preset that the pad came from, as bank/name.", read_only=True),
     _pad("prompt", "text", "", "Words that the clip was made from.", read_only=True),
     _pad("seconds", "number", 0.0, "Length of the clip.", unit="s", read_only=True),
+    _pad(
+        "stages", "integer", 0, "Sounds that the fader goes through: 1 for any but a morph.", read_only=True
+    ),
     _pad("state", "text", "empty", "empty, loading, ready, queued, rendering or failed.", read_only=True),
     _pad("progress", "number", 0.0, "Share of the render that is done.", low=0, high=1, read_only=True),
     _pad("eta", "number", 0.0, "Expected time to the clip.", unit="s", read_only=True),

@@ -4,12 +4,13 @@ that exist beforehand. Where numba cannot be had, it plays."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from foleyd_live import memory as m
-from foleyd_live.events import drain, next_frame, ramp_pad, run_due
+from foleyd_live.events import drain, next_frame, pass_fader, ramp_pad, run_due
 from foleyd_live.memory import State
 
 Samples = npt.NDArray[np.float32]
@@ -17,11 +18,12 @@ Reals = npt.NDArray[np.float64]
 
 
 class NumpyMixer:
-    """`clips` are the arrays `[frames, 2]` of the clip table, by slot; the owner changes them in place."""
+    """`clips` are the arrays `[frames, 2]` of the clip table, by slot, one for each stage; the owner changes
+    them in place."""
 
     name = "numpy"
 
-    def __init__(self, state: State, clips: list[Samples | None]) -> None:
+    def __init__(self, state: State, clips: list[tuple[Samples, ...] | None]) -> None:
         self.state, self._clips = state, clips
         most = state.pad.shape[1]
         self._counted = np.arange(1, most + 1, dtype=np.float64)
@@ -59,6 +61,8 @@ class NumpyMixer:
             self._voice(int(slot), at, count)
         for pad in np.flatnonzero(state.pi[:, m.P_TOUCHED]):
             self._pad(int(pad), at, count)
+        for pad in np.flatnonzero(state.pi[:, m.P_FADING]):
+            pass_fader(state, int(pad), count)
 
     def _voice(self, slot: int, at: int, count: int) -> None:
         vi, vf = self.state.vi[slot], self.state.vf[slot]
@@ -75,7 +79,7 @@ class NumpyMixer:
         gain *= vf[m.V_VELOCITY]
         done = 0
         while done < heard:
-            run = self._run(vi, vf, at + done, gain[done:heard])
+            run = self._run(vi, vf, at, done, gain[done:heard])
             if run == 0:
                 heard = done
             done += run
@@ -87,34 +91,65 @@ class NumpyMixer:
             level, vf[m.V_STEP] = 1.0, 0.0
         vf[m.V_LEVEL] = level
 
-    def _run(self, vi: npt.NDArray[np.int64], vf: Reals, at: int, gain: Reals) -> int:
-        """Add up to the loop's or the clip's end; how many samples that were, 0 at the end of the clip."""
+    def _run(self, vi: npt.NDArray[np.int64], vf: Reals, at: int, done: int, gain: Reals) -> int:
+        """Add up to the loop's or the clip's end, from sample `done` of the segment at `at` on; how many
+        samples that were, 0 at the end of the clip."""
         position, rate = float(vf[m.V_POSITION]), float(vf[m.V_RATE])
-        _, frames, start, end = (int(value) for value in self.state.clips[vi[m.V_CLIP]])
+        _, frames, start, end, stages = (int(value) for value in self.state.clips[vi[m.V_CLIP]])
         if vi[m.V_LOOP] and position >= end:
             if vi[m.V_NEXT] >= 0:
                 position -= end
                 vi[m.V_CLIP], vi[m.V_LOOP], vi[m.V_NEXT] = vi[m.V_NEXT], vi[m.V_NEXT_LOOP], -1
-                _, frames, start, end = (int(value) for value in self.state.clips[vi[m.V_CLIP]])
+                _, frames, start, end, stages = (int(value) for value in self.state.clips[vi[m.V_CLIP]])
             else:
                 position = start + (position - end) % (end - start)
         last = end if vi[m.V_LOOP] else frames
         if position >= last:
             return 0
         count = min(len(gain), math.ceil((last - position) / rate))
-        clip = self._clips[int(vi[m.V_CLIP])]
-        assert clip is not None
-        into = self.state.pad[vi[m.V_PAD], at : at + count]
-        if rate == 1.0 and position == math.floor(position):
+        clips = self._clips[int(vi[m.V_CLIP])]
+        assert clips is not None
+        into = self.state.pad[vi[m.V_PAD], at + done : at + done + count]
+        if stages > 1:
+            heard = self._blended(vi, clips, (start, end), position, rate, done, count)
+            heard *= gain[:count, None]
+        elif rate == 1.0 and position == math.floor(position):
             whole = int(position)
-            heard = np.multiply(clip[whole : whole + count], gain[:count, None], out=self._sum[:count])
+            heard = np.multiply(clips[0][whole : whole + count], gain[:count, None], out=self._sum[:count])
         else:
-            heard = self._between(vi, clip, (start, end), position, rate, count)
+            heard = self._between(vi, clips[0], (start, end), position, rate, count)
             heard *= gain[:count, None]
         heard += into
         into[:] = heard
         vf[m.V_POSITION] = position + rate * count
         return count
+
+    def _blended(
+        self,
+        vi: npt.NDArray[np.int64],
+        clips: Sequence[Samples],
+        loop: tuple[int, int],
+        position: float,
+        rate: float,
+        done: int,
+        count: int,
+    ) -> Reals:
+        """The samples `[count, 2]` that lie where the pad's fader is on the way through the clip's stages,
+        from sample `done` of the segment on."""
+        pad, last = int(vi[m.V_PAD]), len(clips) - 1
+        frames = self._counted[done : done + count]
+        pf, left = self.state.pf[pad], self.state.pi[pad, m.P_FADING]
+        moving = pf[m.P_FADER] + pf[m.P_STEP_FADER] * frames
+        place = np.where(frames >= left, pf[m.P_TO_FADER], moving) * last
+        first = np.minimum(place.astype(np.int64), last - 1)
+        share = place - first
+        needed = range(int(first.min()), int(first.max()) + 2)
+        ways = np.stack([self._between(vi, clips[stage], loop, position, rate, count) for stage in needed])
+        near, here = first - needed.start, np.arange(count)
+        blended: Reals = ways[near, here] * (1.0 - share)[:, None] + ways[near + 1, here] * share[:, None]
+        alike = self.state.alike[vi[m.V_CLIP], first]
+        blended /= np.sqrt(1.0 - 2.0 * share * (1.0 - share) * (1.0 - alike))[:, None]
+        return blended
 
     def _between(
         self,
@@ -133,7 +168,9 @@ class NumpyMixer:
         part = np.subtract(place, whole, out=self._part[:count, 0])[:, None]
         at = whole.astype(np.int64)
         bounds = loop if vi[m.V_LOOP] else None
-        before, here, after, later = (_taken(clip, at + offset, bounds) for offset in (-1, 0, 1, 2))
+        ahead = at - 1 if bounds is None else np.where(at == bounds[0], bounds[1], at) - 1
+        before = _taken(clip, ahead, bounds)
+        here, after, later = (_taken(clip, at + offset, bounds) for offset in (0, 1, 2))
         one = 0.5 * (after - before)
         two = before - 2.5 * here + 2.0 * after - 0.5 * later
         three = 0.5 * (later - before) + 1.5 * (here - after)
@@ -300,7 +337,6 @@ def _taken(clip: Samples, at: npt.NDArray[np.int64], loop: tuple[int, int] | Non
     if loop is not None:
         start, end = loop
         at = np.where(at >= end, start + (at - end) % (end - start), at)
-        at = np.where(at == start - 1, end - 1, at)
     inside = (at >= 0) & (at < len(clip))
     found: Reals = np.where(inside[:, None], clip[np.where(inside, at, 0)], 0.0).astype(np.float64)
     return found

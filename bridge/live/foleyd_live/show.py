@@ -71,14 +71,14 @@ class Show(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str] = {}
 
     def clips(self) -> Iterator[tuple[str, ClipSource]]:
-        """Every clip with the words for where it is."""
+        """Every clip, each stage by itself, with the words for where it is."""
         for number, pad in self.pads.items():
-            if pad.clip is not None:
-                yield f"pad {number}", pad.clip
+            for source in pad.clip.each() if pad.clip is not None else ():
+                yield f"pad {number}", source
         for entry in self.setlist:
             for number, pad in entry.pads.items():
-                if pad.clip is not None:
-                    yield f"pad {number} of {entry.name!r}", pad.clip
+                for source in pad.clip.each() if pad.clip is not None else ():
+                    yield f"pad {number} of {entry.name!r}", source
 
     def clip_ids(self) -> tuple[str, ...]:
         """The clips of the library that it needs, each once."""
@@ -145,7 +145,7 @@ def relative(folder: Path, place: str) -> str:
 
 def _changed(pads: Mapping[str, PadState], change: Change) -> dict[str, PadState]:
     return {
-        number: pad if pad.clip is None else msgspec.structs.replace(pad, clip=change(pad.clip))
+        number: pad if pad.clip is None else msgspec.structs.replace(pad, clip=pad.clip.changed(change))
         for number, pad in pads.items()
     }
 

@@ -59,10 +59,13 @@ def fault(path: Path, show: Show, source: ClipSource) -> str:
 
 
 async def recovered(source: ClipSource, client: AsyncClient) -> ClipSource:
-    """A clip whose file is gone: from the library by its id, else made again from its recipe.
+    """A clip whose file, or that of one of its stages, is gone: from the library by its id, else made again
+    from its recipe.
 
     Raises FoleydError for a clip without either, and what asking and rendering raise.
     """
+    if source.stages:
+        return ClipSource.staged([await recovered(one, client) for one in source.each()])
     if source.clip_id:
         with contextlib.suppress(BadRequest):
             found = (await client.clip(source.clip_id, audio=False)).clips

@@ -15,6 +15,8 @@ export const HELP = [
   ["Enter in the prompt", "Make the sound"],
   ["Backspace", "Stop the selected pad"],
   ["N, M, L", "Make another of the selected pad: near it, of its kind, as a loop"],
+  ["K", "Morph the selected pad to the words that are written"],
+  ["[ and ]", "Move the selected pad's fader"],
   ["Shift + Escape", "Stop everything"],
 ];
 
@@ -70,6 +72,8 @@ export class Keys {
   }
 }
 
+const FADER_STEP = 0.1;
+
 const OTHERS = {
   PageUp: (app) => turn(app, -1),
   PageDown: (app) => turn(app, 1),
@@ -77,9 +81,17 @@ const OTHERS = {
   n: (app) => app.link.do("pad/vary", app.selected),
   m: (app) => app.link.do("pad/like", app.selected),
   l: (app) => app.link.do("pad/loop", app.selected),
+  k: (app) => app.sound.toWords("pad/morph"),
+  "[": (app) => slide(app, -FADER_STEP),
+  "]": (app) => slide(app, FADER_STEP),
   "/": (app) => app.write(),
   "?": (app) => app.help(),
 };
+
+function slide(app, by) {
+  const place = app.store.get("pad/fader", app.selected) + by;
+  app.link.set("pad/fader", app.selected, Math.min(1, Math.max(0, Number(place.toFixed(2)))));
+}
 
 function turn(app, by) {
   const bank = app.store.get("host/bank") + by;

@@ -1,5 +1,6 @@
 // The selected pad's sound: what it is, what it should be, and what came of the last wish.
 
+import { control } from "./controls.js";
 import { attribute, labelled, make, mark, oncePerFrame, say } from "./dom.js";
 import { Recipe } from "./recipe.js";
 import { heads, readable, Wave } from "./wave.js";
@@ -34,10 +35,12 @@ export class Sound {
     this.vary = act("pad/vary", "Vary", "Make a sound near this one");
     this.like = act("pad/like", "More like this", "Make a sound of this kind, by ear");
     this.loop = act("pad/loop", "Make it loop", "Make this sound anew as a loop without a seam");
+    this.fader = control(app, "pad/fader", () => app.selected);
     this.stage = make("div.clip", {}, this.canvas, make("div.under", {}, this.facts, this.file));
     this.candidates = make("div.candidates", { role: "group", "aria-label": "Candidates" });
     this.element.replaceChildren(
       this.stage,
+      this.fader.element,
       make("div.row", {}, this.undo, this.redo, this.clear),
       make("div.row", { role: "group", "aria-label": "Make another of it" }, this.vary, this.like, this.loop),
       this.why,
@@ -67,6 +70,10 @@ export class Sound {
     });
     this.recipe = new Recipe(this.store.hello.fields);
     this.render = make("button.primary", { type: "submit", id: "render" }, "Make sound");
+    const other = (name, label, about) =>
+      make("button", { type: "button", title: about, onclick: () => this.toWords(name) }, label);
+    this.restyle = other("pad/restyle", "Restyle", "Make the pad's sound say these words");
+    this.morph = other("pad/morph", "Morph", "Make the way from the pad's sound to these words, for a fader");
     this.byBar = make("input", { type: "checkbox", id: "by-bar" });
     this.bar = make("i");
     this.left = make("span", {});
@@ -83,8 +90,18 @@ export class Sound {
         this.render,
         make("label.check", { for: "by-bar", title: "Ready by the next bar, or as the host's promise says" }, this.byBar, make("span", {}, "By the next bar")),
       ),
+      make("div.row.other", { role: "group", "aria-label": "Turn the pad's sound into these words" }, this.restyle, this.morph),
       this.work,
     );
+  }
+
+  /** Turn what the pad has into the words that are written. */
+  toWords(name) {
+    const pad = this.app.selected;
+    const words = this.prompt.value.trim();
+    if (words && words !== this.store.get("pad/prompt", pad)) return this.app.link.do(name, pad, words);
+    this.app.write();
+    return this.app.note("Write first what the sound should turn into.");
   }
 
   buildInput() {
@@ -178,7 +195,9 @@ export class Sound {
     }
     this.clear.disabled = !look;
     const idle = look && this.store.health?.daemon !== "away";
-    for (const button of [this.vary, this.like, this.loop]) button.disabled = !idle;
+    for (const button of [this.vary, this.like, this.loop, this.restyle, this.morph]) button.disabled = !idle;
+    this.fader.element.hidden = of("stages") < 2;
+    this.fader.update();
     this.showWork(of("state"), of("progress"), of("eta"));
     this.why.hidden = !of("why");
     say(this.why, of("why"));

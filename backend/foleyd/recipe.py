@@ -115,6 +115,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     vocoder: str = "own"
     model: str = "starter"
     revision: str = ""
+    adapter: str = ""
+    adapter_weight: float = 1.0
+    adapter_revision: str = ""
     sources: tuple[Source, ...] = ()
     strength: float | None = None
     centre: int | None = None
@@ -152,6 +155,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 "guidance_from, or guidance 1 for none at all."
             )
         self._check_length()
+        self._check_adapter()
         for name in ("prompt", "negative", "towards", "attack", "tail"):
             mixture.parts(getattr(self, name) or "", name)
         needed, given = OPERATIONS[self.operation], tuple(source.role for source in self.sources)
@@ -190,6 +194,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"{self.bars:g} bars at {self.bpm:g} bpm last {lasting:.3f} s: a sound has {low:g} to "
                 f"{high:g} s."
             )
+
+    def _check_adapter(self) -> None:
+        if not self.adapter and self.adapter_weight != FIELDS["adapter_weight"].default:
+            raise BadRequest(
+                "adapter_weight is given without adapter: give the adapter too, or leave it out."
+            )
+        if not self.adapter and self.adapter_revision:
+            raise BadRequest("adapter_revision is given without adapter: give the adapter too.")
 
     def _check_extension(self) -> None:
         added = (self.before or 0.0) + (self.after or 0.0)
@@ -257,7 +269,11 @@ def make(**values: object) -> Recipe:
 
 
 def change(recipe: Recipe, **values: object) -> Recipe:
-    """The recipe with some fields changed, checked as by :func:`make`."""
+    """The recipe with some fields changed, checked as by :func:`make`. An adapter that is named anew is the
+    one on this disk; without one there is no weight."""
+    if "adapter" in values:
+        left = {} if values["adapter"] else {"adapter_weight": 1.0}
+        values = {"adapter_revision": "", **left, **values}
     return make(**{**msgspec.structs.asdict(recipe), **values})
 
 

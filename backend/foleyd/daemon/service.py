@@ -32,7 +32,7 @@ from foleyd.daemon.report import Usage
 from foleyd.daemon.show_log import ShowLog
 from foleyd.daemon.sources import Kept, started
 from foleyd.daemon.supervisor import Supervisor
-from foleyd.engines import catalog, checkpoint
+from foleyd.engines import adapters, catalog, checkpoint
 from foleyd.errors import BadRequest, Cancelled, FoleydError, JobLost, TooSlow, WorkerDown
 from foleyd.messages import (
     MOST_CLIPS,
@@ -238,6 +238,7 @@ class Service:
         drafts come first."""
         fields = {"model": self.model, **request.recipe}
         base = recipe.from_json(msgspec.json.encode(started(fields, given)))
+        adapters.check_runtime(base, request.runtime)
         first, *_ = series(base, request.count)
         # the first look at a model reads its files: not in the loop
         prepared = await asyncio.to_thread(self._models.prepare, first)
@@ -382,7 +383,8 @@ def _work(request: Request) -> Work:
     made, able = request.recipe, request.capabilities
     steps = max(1, recipe.steps_taken(made))
     return Work(
-        model=f"{request.model.id} {request.model.revision[:12]}".strip(),
+        # sounds with an adapter may be run by another runtime, and take another time
+        model=f"{request.model.id} {request.model.revision[:12]}{' adapted' * bool(made.adapter)}".strip(),
         seconds=float(recipe.length(made) or able.auto_seconds),
         steps=steps,
         guided=(made.guidance or 1.0) > 1.0,

@@ -1,0 +1,34 @@
+"""The loss of a training run as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from foleyd.audio.atomic import replacing
+
+_INCHES = (8.0, 4.5)
+_DPI = 100
+
+
+def draw(path: Path, curves: dict[str, Sequence[tuple[int, float]]], title: str) -> None:
+    """A PNG of curves, each points `(step, mean loss since the point before)`, by name; one panel a curve,
+    since their losses are of different kinds. Raises BadRequest, DiskFull."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_INCHES[0], _INCHES[1] * (1 + len(curves)) / 2), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    panels: Any = figure.subplots(len(curves), squeeze=False)
+    for panel, (name, points) in zip(panels[:, 0], curves.items(), strict=True):
+        steps, losses = zip(*points, strict=True) if points else ((), ())
+        panel.plot(steps, losses, color="#1f5a85", marker="." if len(points) < 60 else "", linewidth=1.2)
+        panel.set_title(name, loc="left", fontsize="medium")
+        panel.set_xlabel("step")
+        panel.set_ylabel("loss")
+        panel.grid(alpha=0.3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as beside:
+        figure.savefig(beside, metadata={"Software": None})

@@ -54,7 +54,7 @@ def show_adapter(name: _NAME, as_json: _JSON = False) -> None:
 
     found = adapters.resolve(name)
     if as_json:
-        typer.echo(json.dumps(facts(found) | msgspec.to_builtins(found.card), ensure_ascii=False))
+        typer.echo(json.dumps(msgspec.to_builtins(found.card) | facts(found), ensure_ascii=False))
         return
     card = found.card
     rows = {

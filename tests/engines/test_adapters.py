@@ -171,9 +171,7 @@ def test_what_is_not_there_or_not_for_this_model_is_refused(
         (lambda pairs: {n.replace("unet.", "unet.no."): t for n, t in pairs.items()}, "has no layer"),
         (lambda pairs: {n: t[:, :, ...].repeat(*[2] * t.ndim) for n, t in pairs.items()}, "another shape"),
         (
-            lambda pairs: {
-                n.replace(UP, DOWN.replace("A", "C")) if UP in n else n: t for n, t in pairs.items()
-            },
+            lambda pairs: {n.replace(UP, ".lora_C.weight"): t for n, t in pairs.items()},
             "lacks its B",
         ),
     ],

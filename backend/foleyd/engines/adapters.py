@@ -91,6 +91,16 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_free(name: str) -> None:
+    """Raise BadRequest unless a new adapter may have that name."""
+    if (root() / check_name(name)).exists():
+        raise BadRequest(
+            f"There is an adapter {name!r} already: give another --name, or remove it with 'foleyd models "
+            "adapters "
+            f"remove {name}'."
+        )
+
+
 def resolve(name: str, revision: str = "") -> Adapter:
     """The adapter of that name, and of that revision where one is given.
 

@@ -1,9 +1,9 @@
 """A model taught a user's own samples: LoRA (Hu et al. 2022) on the UNet of an AudioLDM checkpoint.
 
 The network learns the samples under captions that name their collection. Under captions that do not, and
-under no words at all, it is held to what it said before (the idea of prior preservation, Ruiz et al. 2023;
-here without sounds made beforehand: the network without its adapter is asked about the same noisy latents),
-so that other prompts stay as they were and guidance leads from the old to the new.
+under no words at all, it is held to what it said before: sounds that it makes of other words beforehand are
+learned along (prior preservation, Ruiz et al. 2023), with the answers of the network without its adapter. So
+other prompts stay as they were, and guidance leads from the old to the new.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor
 
+from foleyd.diffusion import noise, schedulers
+from foleyd.diffusion.guidance import Guidance, Guided
+from foleyd.diffusion.loop import sample
 from foleyd.engines import adapters, checkpoint, prompts, weights
 from foleyd.engines import folder as layout
 from foleyd.engines.adapted import PREFIX
@@ -33,7 +36,9 @@ from foleyd.engines.base import SourceSound
 from foleyd.engines.catalog import Entry
 from foleyd.engines.encoder import Ear, Encoder
 from foleyd.engines.hub import SELLABLE_LICENCES
+from foleyd.engines.networks import Denoiser
 from foleyd.errors import BadRequest
+from foleyd.fields import SEED_LIMIT
 from foleyd.paths import home
 from foleyd.training import curve, own_samples, precision
 from foleyd.training.clips import RATE
@@ -62,15 +67,22 @@ LAYERS = (
 in."""
 PEAK_RATE = 1.5e-3
 WARM = 20
-OWN, HELD = 5, 2
+OWN, HELD = 4, 3
 """Rows of a batch that learn the samples, and that are held to the network as it was."""
+HOLD = 2.0
+"""Weight of the second's loss beside the first's, which is larger."""
 VARIANTS = 4
 """Of each sample: as it is, and varied (`own_samples.varied`)."""
 BLUR = 0.1
 """Length of the random vector added to each embedding, so that words near a caption's fall near it, too."""
-SILENT = 0.15
-"""Share of the held rows that have no words."""
-SHORT = 0.75
+BARE, SILENT = 0.5, 0.15
+"""Shares of the held rows that have captions without the collection's word, and no words at all; the others
+have some of `OTHERS`."""
+MADE = 0.7
+"""Share of the held rows that are the model's own sound of their words; the others are samples, whatever the
+words."""
+MADE_STEPS, AT_ONCE = 6, 8
+SHORT = 0.85
 """Share of the batches as long as the samples are; the others are as long as a clip of the model."""
 POINTS = 50
 """Of the loss curve."""
@@ -100,13 +112,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Data(msgspec.Struct, frozen=True):
-    """Latents `[samples, VARIANTS, c, t, f]`, embeddings of their captions `[samples, SPOKEN, d]` and of what
-    the network is held to `[others, d]` (the last is that of no words), and the lengths of batches in frames
-    with their shares."""
+    """What is learned and what is held.
+
+    `latents`: of the samples, `[samples, VARIANTS, c, t, f]`; `said`: embeddings of their captions `[samples,
+    SPOKEN, d]`; `others`: embeddings of other words `[others, d]`, first those of `OTHERS`, then captions
+    without the collection's word, last no words; `made`: what the model makes of them `[others, c, t, f]`, of
+    the shortest length; `lengths`: of batches in frames, with their `shares`.
+    """
 
     latents: npt.NDArray[np.float16]
     said: Tensor
     others: Tensor
+    made: npt.NDArray[np.float16]
     lengths: tuple[int, ...]
     shares: tuple[float, ...]
 
@@ -118,13 +135,13 @@ def train(model: Entry, collection: Collection, plan: Plan, log: Log) -> Adapter
     Raises BadRequest for a name that is taken or none, and for a model that cannot hear; FloatingPointError
     where the loss is no number.
     """
-    check_free(plan.name)
+    adapters.check_free(plan.name)
     about = checkpoint.read(model.folder, model.revision)
     work = _work(model, collection, plan)
-    data = _data(about, collection, plan, work, log)
     with weights.loading(model.folder):
         unet: Any = weights.diffuser(UNet2DConditionModel, model.folder / "unet")
-    unet.requires_grad_(False)
+    unet.requires_grad_(False).eval()
+    data = _data(about, unet, collection, plan, work, log)
     torch.manual_seed(plan.seed)
     unet.add_adapter(LoraConfig(r=plan.rank, lora_alpha=plan.rank, target_modules=list(LAYERS)))
     run = Run(work, "lora", plan.steps, every=max(1, plan.steps // POINTS))
@@ -136,16 +153,6 @@ def train(model: Entry, collection: Collection, plan: Plan, log: Log) -> Adapter
     made = _put(model, collection, plan, run, pairs)
     shutil.rmtree(work)
     return made
-
-
-def check_free(name: str) -> None:
-    """Raise BadRequest unless a new adapter may have that name."""
-    if (adapters.root() / adapters.check_name(name)).exists():
-        raise BadRequest(
-            f"There is an adapter {name!r} already: give another --name, or remove it with 'foleyd models "
-            "adapters "
-            f"remove {name}'."
-        )
 
 
 def _work(model: Entry, collection: Collection, plan: Plan) -> Path:
@@ -166,21 +173,34 @@ def _work(model: Entry, collection: Collection, plan: Plan) -> Path:
     return place
 
 
-def _data(about: checkpoint.Checkpoint, collection: Collection, plan: Plan, work: Path, log: Log) -> _Data:
+def _data(
+    about: checkpoint.Checkpoint, unet: Any, collection: Collection, plan: Plan, work: Path, log: Log
+) -> _Data:
     lasting = sorted(len(one.samples) / RATE for one in collection.samples)
     known = about.lengths()
     needed = about.geometry.frames(lasting[3 * len(lasting) // 4])
     usual = next(frames for frames in known if frames >= about.geometry.frames(about.settings.auto_seconds))
     short = next((frames for frames in known if frames >= needed), known[-1])
     lengths = (short, usual) if short != usual else (usual,)
-    latents = _latents(about, collection, plan, max(lengths), work / "latents.npy", log)
+    latents = _kept(work / "latents.npy", lambda: _latents(about, collection, plan, max(lengths), log))
     words = _words(about)
     said = torch.stack([words([form.format(one.caption) for form in SPOKEN]) for one in collection.samples])
     bare = {own_samples.without(collection.word, one.caption) for one in collection.samples}
     others = words([*OTHERS, *sorted(bare - {""}), ""])
-    return _Data(
-        latents, said, others, lengths, (SHORT, 1 - SHORT)[: len(lengths)] if len(lengths) > 1 else (1.0,)
-    )
+    made = _kept(work / "made.npy", lambda: _made(about, unet, others, min(lengths), plan.seed, log))
+    shares = (SHORT, 1 - SHORT) if len(lengths) > 1 else (1.0,)
+    return _Data(latents, said, others, made, lengths, shares)
+
+
+def _kept(path: Path, make: Callable[[], npt.NDArray[np.float16]]) -> npt.NDArray[np.float16]:
+    """The array in a file of the work folder, made first if it is not there; it appears whole or not at
+    all."""
+    if not path.is_file():
+        draft = path.with_suffix(".part.npy")
+        np.save(draft, make())
+        draft.replace(path)
+    found: npt.NDArray[np.float16] = np.load(path)
+    return found
 
 
 def _words(about: checkpoint.Checkpoint) -> Callable[[list[str]], Tensor]:
@@ -196,13 +216,30 @@ def _words(about: checkpoint.Checkpoint) -> Callable[[list[str]], Tensor]:
     return embed
 
 
-def _latents(
-    about: checkpoint.Checkpoint, collection: Collection, plan: Plan, frames: int, path: Path, log: Log
+def _made(
+    about: checkpoint.Checkpoint, unet: Any, others: Tensor, frames: int, seed: int, log: Log
 ) -> npt.NDArray[np.float16]:
-    """Latents of every variant of every sample, `[samples, VARIANTS, c, frames, f]`, kept in `path`."""
-    if path.is_file():
-        kept: npt.NDArray[np.float16] = np.load(path)
-        return kept
+    """Latents `[others, c, frames, f]` of what the model makes of the embeddings `others`, the last of which
+    is that of no words."""
+    log(f"makes {len(others)} sounds of other words, to be held to")
+    shape, settings = about.geometry, about.settings
+    found = []
+    for first in range(0, len(others), AT_ONCE):
+        rows = others[first : first + AT_ONCE]
+        drawing = noise.generators([(seed + first + row) % SEED_LIMIT for row in range(len(rows))])
+        drawn = noise.normal((shape.channels, frames, shape.bins), drawing)
+        sampler = schedulers.make(settings.scheduler, about.scheduler, MADE_STEPS, drawn.device)
+        silent = others[-1:].expand(len(rows), -1)
+        guided = Guided(Denoiser(unet), rows, silent, Guidance(settings.guidance))
+        with torch.no_grad():
+            found.append(sample(guided, sampler, drawn, drawing, MADE_STEPS).numpy().astype(np.float16))
+    return np.concatenate(found)
+
+
+def _latents(
+    about: checkpoint.Checkpoint, collection: Collection, plan: Plan, frames: int, log: Log
+) -> npt.NDArray[np.float16]:
+    """Latents of every variant of every sample, `[samples, VARIANTS, c, frames, f]`."""
     front = about.front_end
     if front is None:
         raise BadRequest("This model cannot hear sounds, so it cannot be taught any: choose the starter.")
@@ -227,7 +264,7 @@ def _latents(
         latents[:, :enough] = heard(samples, min(enough, frames))
         return latents
 
-    found = np.stack(
+    return np.stack(
         [
             np.stack(
                 [whole(own_samples.varied(one.samples, variant, plan.seed)) for variant in range(VARIANTS)]
@@ -235,10 +272,6 @@ def _latents(
             for one in collection.samples
         ]
     )
-    draft = path.with_suffix(".part.npy")
-    np.save(draft, found)
-    draft.replace(path)
-    return found
 
 
 def _learn(unet: Any, scheduler: Any, data: _Data, plan: Plan, run: Run, log: Log) -> None:
@@ -255,9 +288,9 @@ def _learn(unet: Any, scheduler: Any, data: _Data, plan: Plan, run: Run, log: Lo
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(run.step, run.steps, PEAK_RATE, WARM)
         latents, said = _draw(data, rng)
-        time, noise = levels(len(latents)), torch.randn_like(latents)
-        noisy = scheduler.add_noise(latents, noise, time)
-        right = _target(scheduler, latents, noise, time)[:OWN]
+        time, drawn = levels(len(latents)), torch.randn_like(latents)
+        noisy = scheduler.add_noise(latents, drawn, time)
+        right = _target(scheduler, latents, drawn, time)[:OWN]
         with precision.fast():
             with torch.no_grad():
                 unet.disable_adapters()
@@ -265,7 +298,7 @@ def _learn(unet: Any, scheduler: Any, data: _Data, plan: Plan, run: Run, log: Lo
                 unet.enable_adapters()
             now = _predict(unet, noisy, time, said)
         own = (now[:OWN] - right).square().mean()
-        loss = own + (now[OWN:] - before).square().mean()
+        loss = own + HOLD * (now[OWN:] - before).square().mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -284,16 +317,26 @@ def _draw(data: _Data, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     count, variants = data.latents.shape[:2]
     rows = rng.choice(count, OWN + HELD, replace=count < OWN + HELD)
     latents = data.latents[rows, rng.integers(variants, size=len(rows)), :, :frames]
-    own = data.said[rows[:OWN], rng.integers(data.said.shape[1], size=OWN)]
-    silent = torch.from_numpy(rng.random(HELD) < SILENT)[:, None]
-    other = torch.where(silent, data.others[-1], data.others[rng.integers(len(data.others) - 1, size=HELD)])
-    said = torch.cat([own, other])
-    blur = torch.from_numpy(rng.standard_normal(said.shape).astype(np.float32)) * (
-        BLUR / said.shape[1] ** 0.5
-    )
-    # no words are no place among words: nothing is near it
-    blur[OWN:][silent[:, 0]] = 0
-    return torch.from_numpy(latents).float(), said + blur
+    said = data.said[rows[:OWN], rng.integers(data.said.shape[1], size=OWN)]
+    blur = torch.from_numpy(rng.standard_normal((len(rows), said.shape[1])).astype(np.float32))
+    blur *= BLUR / said.shape[1] ** 0.5
+    other = _others(len(data.others), rng)
+    blur[OWN:][torch.from_numpy(other == len(data.others) - 1)] = 0  # nothing is near no words
+    if frames == data.made.shape[2]:
+        own_sound = np.flatnonzero(rng.random(HELD) < MADE)
+        latents[OWN + own_sound] = data.made[other[own_sound]]
+    return torch.from_numpy(latents).float(), torch.cat([said, data.others[other]]) + blur
+
+
+def _others(count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Which of `count` other words the held rows have, in the order of `_Data.others`."""
+    kinds = rng.random(HELD)
+    usual, bare = rng.integers(len(OTHERS), size=HELD), np.full(HELD, count - 1)
+    if count > len(OTHERS) + 1:
+        bare = rng.integers(len(OTHERS), count - 1, size=HELD)
+    else:
+        kinds = np.maximum(kinds, SILENT + BARE * (kinds >= SILENT))
+    return np.select([kinds < SILENT, kinds < SILENT + BARE], [np.full(HELD, count - 1), bare], usual)
 
 
 def _predict(unet: Any, noisy: Tensor, time: Tensor, said: Tensor) -> Tensor:
@@ -301,12 +344,12 @@ def _predict(unet: Any, noisy: Tensor, time: Tensor, said: Tensor) -> Tensor:
     return predicted.float()
 
 
-def _target(scheduler: Any, latents: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+def _target(scheduler: Any, latents: Tensor, drawn: Tensor, time: Tensor) -> Tensor:
     """What the network is to say, by what the checkpoint was trained to predict."""
     targets: dict[str, Callable[[], Tensor]] = {
-        "epsilon": lambda: noise,
+        "epsilon": lambda: drawn,
         "sample": lambda: latents,
-        "v_prediction": lambda: scheduler.get_velocity(latents, noise, time),
+        "v_prediction": lambda: scheduler.get_velocity(latents, drawn, time),
     }
     return targets[scheduler.config.prediction_type]()
 
@@ -337,8 +380,8 @@ def _put(model: Entry, collection: Collection, plan: Plan, run: Run, pairs: dict
             draft / adapters.CARD, msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n"
         )
         layout.write_whole(draft / "README.md", _page(plan.name, card).encode())
-        curve.draw(draft / "loss.png", {"lora": run.curve}, f"adapter {plan.name}")
-        check_free(plan.name)
+        curve.draw(draft / curve.PICTURE, {"lora": run.curve}, f"adapter {plan.name}")
+        adapters.check_free(plan.name)
         draft.rename(root / plan.name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -158,17 +158,17 @@ def adapt(
     Example: foleyd train adapt --data ~/808 --name tr808 --licence CC0-1.0
     """
     _check_packages(ADAPT_PACKAGES)
-    from foleyd.engines import catalog
+    from foleyd.engines import adapters, catalog
     from foleyd.engines.catalog import in_words
     from foleyd.training import own_samples
 
+    adapters.check_free(name)
     known = catalog.resolve(model)
     collection = own_samples.read(data, captions, word)
     _prepare(threads)
     from foleyd.training import adapt as making
 
     plan = making.Plan(name=name, steps=steps, rank=rank, seed=seed, licence=licence)
-    making.check_free(name)
     said = f"the word {collection.word!r}" if collection.word else "no word of its own"
     _log(f"{len(collection.samples)} samples, {said}; such as: {collection.samples[0].caption}")
     try:

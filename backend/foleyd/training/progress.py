@@ -21,6 +21,14 @@ def learning_rate(step: int, steps: int, peak: float, warm: int = 200) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
 
 
+def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """The loss curves of every run in `folder`, points (step, loss), by the run's name."""
+    return {
+        record.parent.name: [(step, loss) for step, loss in json.loads(record.read_text())["curve"]]
+        for record in sorted(folder.glob("*/run.json"))
+    }
+
+
 class Run:
     """One network's training: where it is, when it was last saved, its loss curve.
 

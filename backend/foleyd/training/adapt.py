@@ -65,7 +65,7 @@ LAYERS = (
 )
 """The ends of the names of the layers that get a pair: attention, convolutions, and where the words come
 in."""
-PEAK_RATE = 1.5e-3
+PEAK_RATE = 2e-3
 WARM = 20
 OWN, HELD = 4, 3
 """Rows of a batch that learn the samples, and that are held to the network as it was."""

@@ -102,6 +102,12 @@ def _redone(values: dict[str, object]) -> bool:
     return in_order and (None in (low, high) or high >= 1.26 * low)  # type: ignore[operator]
 
 
+def _adapted(values: dict[str, object]) -> dict[str, object]:
+    """The values without those of an adapter where they name none."""
+    alone = () if values.get("adapter") else ("adapter_weight", "adapter_revision")
+    return {name: value for name, value in values.items() if name not in alone}
+
+
 def _layered(values: dict[str, object]) -> bool:
     both = [values.get(name) is not None for name in ("attack", "tail")]
     until, start = (values.get(name) or OWN_FIELDS["layers"][name] for name in ("attack_until", "tail_from"))
@@ -121,7 +127,7 @@ def _of_operation(operation: str) -> st.SearchStrategy[Recipe]:
     ]
     own = {name: value_of(FIELDS[name]).filter(_given) for name in _required(operation)}
     needed = {**own, "prompt": PLAIN, "operation": st.just(operation), "sources": st.tuples(*sources)}
-    given = st.fixed_dictionaries(needed, optional=optional).filter(_fits)
+    given = st.fixed_dictionaries(needed, optional=optional).map(_adapted).filter(_fits)
     if operation == "extend":
         tenths = st.integers(0, 100).map(lambda count: count / 10)
         added = st.fixed_dictionaries({"before": tenths, "after": tenths}).filter(

@@ -193,6 +193,9 @@ ANOTHER: dict[str, object] = {
     "vocoder": "fast",
     "model": "other",
     "revision": "0123abce",
+    "adapter": "another",
+    "adapter_weight": 0.81,
+    "adapter_revision": "0123abcf",
     "sources": [{"role": "from", "sha256": "1" * 64}],
     "strength": 0.25,
     "centre": 9,
@@ -252,6 +255,8 @@ def _home(name: str) -> dict[str, object]:
     """What the field needs beside it: for a field of some operations alone, one that has it."""
     if name in ("bars", "bpm", "beats"):
         return {"seconds": "auto", "bars": 1, "bpm": 120}
+    if name.startswith("adapter"):
+        return {"adapter": "one", "adapter_revision": "0123abcd"}
     for operation, own in OWN_FIELDS.items():
         if name in own:
             sources = [{"role": role, "sha256": "1" * 64} for role in OPERATIONS[operation]]

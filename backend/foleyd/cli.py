@@ -47,7 +47,7 @@ COMMANDS: dict[str, Command] = {
     "plugin": Command("foleyd.plugin_cli:app", "Build and install the plugin for DAWs."),
     "doctor": Command("foleyd.doctor:doctor", "Check this machine, one line a check."),
     "bench": Command("foleyd.bench:app", "Measure the command line, renders, the daemon and the live host."),
-    "train": Command("foleyd.training.cli:app", "Train a model; reproduces the starter."),
+    "train": Command("foleyd.training.cli:app", "Teach a model your own samples; train the starter again."),
 }
 """The commands in the order that the help shows them."""
 

@@ -1,4 +1,4 @@
-"""``foleyd models list | show | pull | prepare | remove``: parse, call the catalog, print.
+"""``foleyd models list | show | pull | prepare | remove | adapters``: parse, call the catalog, print.
 
 What a program may read goes to standard output, everything for people about it (questions, progress, errors)
 to standard error. Heavy imports stay inside the commands.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import msgspec
 import typer
 
+from foleyd import adapters_cli
 from foleyd.errors import BadRequest, Cancelled, FoleydError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ app = typer.Typer(
     help="The models on this machine: list them, look at one, pull, prepare or remove one.",
     no_args_is_help=True,
 )
+app.add_typer(adapters_cli.app)
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _MODEL = Annotated[str, typer.Argument(metavar="MODEL", help="'starter', 'owner/name', or a folder's path.")]
@@ -80,6 +82,7 @@ def list_models(as_json: _JSON = False) -> None:
         if not console.is_terminal:
             console.width = 160  # a pipe has no width; names must stay whole for grep
         console.print(table)
+        _tell_adapters()
 
 
 @app.command("show", epilog="Example: foleyd models show starter --verify")
@@ -202,6 +205,14 @@ def remove_model(model: _STORED, revision: _GONE = "", yes: _YES = False, as_jso
         _print_json({"id": name, "freed_bytes": freed})
     else:
         typer.echo(f"{name} is gone, {catalog.in_words(freed)} freed.")
+
+
+def _tell_adapters() -> None:
+    from foleyd.engines import adapters
+
+    names = [f"{one.name} ({one.card.base})" for one in adapters.entries() if not one.problem]
+    if names:
+        typer.echo(f"\nadapters, as 'foleyd models adapters list' says more of: {', '.join(names)}")
 
 
 def _loaded() -> str:

@@ -112,6 +112,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     vocoder: str = "own"
     model: str = "starter"
     revision: str = ""
+    adapter: str = ""
+    adapter_weight: float = 1.0
+    adapter_revision: str = ""
     sources: tuple[Source, ...] = ()
     strength: float | None = None
     centre: int | None = None
@@ -151,6 +154,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 "guidance_from, or guidance 1 for none at all."
             )
         self._check_length()
+        self._check_adapter()
         for name in ("prompt", "negative", "towards", "attack", "tail"):
             mixture.parts(getattr(self, name) or "", name)
         needed, given = OPERATIONS[self.operation], tuple(source.role for source in self.sources)
@@ -189,6 +193,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"{high:g} s."
             )
 
+    def _check_adapter(self) -> None:
+        if not self.adapter and self.adapter_weight != FIELDS["adapter_weight"].default:
+            raise BadRequest(
+                "adapter_weight is given without adapter: give the adapter too, or leave it out."
+            )
+        if not self.adapter and self.adapter_revision:
+            raise BadRequest("adapter_revision is given without adapter: give the adapter too.")
 
 class Defaults(Protocol):
     """What :func:`resolve` asks of a model's capabilities."""
@@ -219,7 +230,11 @@ def make(**values: object) -> Recipe:
 
 
 def change(recipe: Recipe, **values: object) -> Recipe:
-    """The recipe with some fields changed, checked as by :func:`make`."""
+    """The recipe with some fields changed, checked as by :func:`make`. An adapter that is named anew is the
+    one on this disk; without one there is no weight."""
+    if "adapter" in values:
+        left = {} if values["adapter"] else {"adapter_weight": 1.0}
+        values = {"adapter_revision": "", **left, **values}
     return make(**{**msgspec.structs.asdict(recipe), **values})
 
 

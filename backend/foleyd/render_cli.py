@@ -198,7 +198,8 @@ def render(
         model = str(values.pop("model", ""))
         from foleyd.talk import Talk
 
-        how = _how(precision, runtime, origin)
+        # with another adapter it is another sound, which the clip's runtime may not be able to make
+        how = _how(precision, runtime, None if "adapter" in values else origin)
         with (
             Talk() as talk,
             _session(daemon and device == computing.AUTO, device, how, sellable, talk) as session,

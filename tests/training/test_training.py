@@ -13,7 +13,7 @@ from foleyd.engines.mel import LogMel, filters
 from foleyd.engines.vocoder import FrameVocoder, VocoderConfig
 from foleyd.errors import ModelBroken
 from foleyd.recipe import make, resolve
-from foleyd.training import autoencoder, clips, denoiser, hearing, procedural, starter, text
+from foleyd.training import autoencoder, clips, denoiser, hearing, procedural, progress, starter, text
 from foleyd.training.progress import Run, learning_rate
 from foleyd.training.vocoder import SpectralLoss
 
@@ -68,7 +68,9 @@ def test_a_few_steps_of_everything_give_a_checkpoint_that_renders(few_clips, tmp
     assert engine.capabilities.sellable
     assert engine.capabilities.audio_tower
     names = {path.suffix for path in output.rglob("*") if path.is_file()}
-    assert names <= {".json", ".safetensors"}
+    assert names <= {".json", ".safetensors", ".png"}
+    assert (output / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert progress.curves(few_clips).keys() == {"autoencoder", "text", "vocoder", "hearing", "denoiser"}
 
     def refuse(*_: object) -> None:
         raise AssertionError("a finished stage was trained again")

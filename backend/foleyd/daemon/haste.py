@@ -47,7 +47,8 @@ def work(request: Request) -> Work:
     made, able = request.recipe, request.capabilities
     steps = max(1, recipe.steps_taken(made))
     return Work(
-        model=f"{request.model.id} {request.model.revision[:12]}".strip(),
+        # sounds with an adapter may be run by another runtime, and take another time
+        model=f"{request.model.id} {request.model.revision[:12]}{' adapted' * bool(made.adapter)}".strip(),
         seconds=anew.computed(made, able.seconds[1]) or able.auto_seconds,
         steps=steps,
         guided=(made.guidance or 1.0) > 1.0,

@@ -27,6 +27,7 @@ from foleyd.daemon.similar import nearness_of
 from foleyd.daemon.sources import Sources
 from foleyd.daemon.takes import Take, Takes, digest
 from foleyd.daemon.workers import Worker
+from foleyd.engines import adapters
 from foleyd.errors import Cancelled, FoleydError, RenderFailed, TooSlow
 from foleyd.messages import TakeInfo
 from foleyd.recipe import Recipe
@@ -118,7 +119,8 @@ class Session:
         return self._worker.pid
 
     def prepare(self, wanted: Recipe, model: str = "") -> Request:
-        """As :meth:`foleyd.daemon.models.Models.prepare`."""
+        """As :meth:`foleyd.daemon.models.Models.prepare`, for the runtime that is insisted on."""
+        adapters.check_runtime(wanted, self._runtime or "")
         return self._models.prepare(wanted, model)
 
     def sound(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from foleyd import recipe
-from foleyd.engines import catalog, checkpoint
+from foleyd.engines import adapters, catalog, checkpoint
 from foleyd.engines.base import Capabilities
 from foleyd.engines.checkpoint import Checkpoint
 from foleyd.errors import BadRequest, NotSellable
@@ -66,7 +66,8 @@ class Models:
 
         `model` is what the user at this machine called the model, a path where it is a folder; it goes before
         the recipe's own model and revision, which may come from a file or a wire and never hold a path.
-        Raises ModelMissing, ModelBroken, NotSellable, or BadRequest naming the field.
+        Raises ModelMissing, ModelBroken, NotSellable, or BadRequest naming the field; the first two for an
+        adapter, too.
         """
         entry, about = (
             self._look_up(model, "", folders=True)
@@ -74,6 +75,16 @@ class Models:
             else self._look_up(wanted.model, wanted.revision, folders=False)
         )
         capabilities = about.capabilities
+        if wanted.adapter:
+            adapter = adapters.resolve(wanted.adapter, wanted.adapter_revision)
+            adapters.fit(adapter, entry)
+            entry = adapters.licensed(entry, adapter)
+            if self._sellable and not entry.sellable:
+                raise NotSellable(
+                    f"Sounds of the adapter {adapter.name!r} may not be sold (the licence of its samples is "
+                    f"{adapter.card.licence}): train it with --licence, or leave --sellable out."
+                )
+            wanted = recipe.change(wanted, adapter=adapter.name, adapter_revision=adapter.revision)
         named = recipe.change(wanted, model=entry.id, revision=entry.revision)
         full = recipe.resolve(named, capabilities)
         _check(full, capabilities, entry)

@@ -33,7 +33,7 @@ from foleyd.daemon.show_log import ShowLog
 from foleyd.daemon.sources import Kept, started
 from foleyd.daemon.supervisor import Supervisor
 from foleyd.daemon.together import alike
-from foleyd.engines import catalog, checkpoint
+from foleyd.engines import adapters, catalog, checkpoint
 from foleyd.errors import BadRequest, Cancelled, FoleydError, JobLost, TooSlow, WorkerDown
 from foleyd.messages import (
     MOST_CLIPS,
@@ -237,6 +237,7 @@ class Service:
         drafts come first."""
         fields = {"model": self.model, **request.recipe}
         base = recipe.from_json(msgspec.json.encode(started(fields, given)))
+        adapters.check_runtime(base, request.runtime)
         first, *_ = series(base, request.count)
         # the first look at a model reads its files: not in the loop
         prepared = await asyncio.to_thread(self._models.prepare, first)

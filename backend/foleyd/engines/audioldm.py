@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,18 @@ from numpy.typing import NDArray
 from foleyd.diffusion import noise, schedulers
 from foleyd.diffusion.guidance import Guidance, Guided
 from foleyd.diffusion.loop import Hook, sample
-from foleyd.engines import audio_tower, checkpoint, circle, layers, operations, sounding, soundness, weights
+from foleyd.engines import (
+    adapters,
+    audio_tower,
+    checkpoint,
+    circle,
+    layers,
+    operations,
+    sounding,
+    soundness,
+    weights,
+)
+from foleyd.engines.adapted import Adapted
 from foleyd.engines.audio_tower import AudioTower
 from foleyd.engines.base import (
     NO_SOURCES,
@@ -57,8 +68,13 @@ class Networks:
 class AudioLDM:
     """An AudioLDM checkpoint, loaded. See `foleyd.engines.base.Engine`; make one with `load_engine`."""
 
-    def __init__(self, about: Checkpoint, networks: Networks, runtime: Runtime) -> None:
+    def __init__(
+        self, about: Checkpoint, networks: Networks, runtime: Runtime, *, pinned: bool = False
+    ) -> None:
         self._about = about
+        self._pinned = pinned
+        self._beside: AudioLDM | None = None
+        self._adapted: Adapted | None = None
         self._networks: Networks | None = networks
         self._runtime = runtime
         self._ear: Ear | None = None
@@ -134,6 +150,17 @@ class AudioLDM:
     ) -> list[Take]:
         """See `Engine.render`. `hooks` are called after every step (`foleyd.diffusion.loop`)."""
         self._check(recipes, sources)
+        if recipes[0].adapter and self.runtime != "torch":
+            return self._with_torch().render(
+                recipes,
+                progress=progress,
+                heard=heard,
+                cancelled=cancelled,
+                check_silence=check_silence,
+                threads=threads,
+                sources=sources,
+                hooks=hooks,
+            )
         if recipes[0].operation == "layers":
             return [
                 self._layered(one, row, progress, heard, cancelled, check_silence, threads)
@@ -194,9 +221,36 @@ class AudioLDM:
         """Make one more length ready, where the runtime gains by that."""
         return self._runtime.warm_up(self._about.lengths())
 
+    def _with_torch(self) -> AudioLDM:
+        """The same model run by torch, for sounds with an adapter: prepared networks cannot carry one. Loaded
+        when the first is wanted."""
+        if self._beside is None:
+            self._beside = load_engine(
+                self._about.folder,
+                device="cpu",
+                precision="float32",
+                runtime="torch",
+                threads=None,
+                revision=self.capabilities.revision,
+                begin=lambda part: None,
+            )
+        return self._beside
+
+    def _denoiser(self, recipe: Recipe) -> Callable[..., Any]:
+        """The network that denoises for the recipe, with its adapter."""
+        if not recipe.adapter or not recipe.adapter_weight:
+            return self.networks.denoise
+        if self._adapted is None:
+            self._adapted = Adapted(cast(torch.nn.Module, self.networks.denoise))
+        adapter = adapters.resolve(recipe.adapter, recipe.adapter_revision)
+        return self._adapted.with_(adapter, recipe.adapter_weight)
+
     def unload(self) -> None:
         """Drop every network and give the memory back; rendering after this raises RuntimeError."""
-        self._networks = self._ear = self._by_ear = None
+        self._networks = self._ear = self._by_ear = self._adapted = None
+        if self._beside is not None:
+            self._beside.unload()
+            self._beside = None
         self._runtime.release()
 
     def _check(self, recipes: Sequence[Recipe], sources: Mapping[str, SourceSound]) -> None:
@@ -226,6 +280,8 @@ class AudioLDM:
                 raise BadRequest(
                     f"scheduler is {recipe.scheduler!r}: this model takes {', '.join(can.schedulers)}."
                 )
+            if self._pinned:
+                adapters.check_runtime(recipe, self.runtime)
             missing = [source for source in recipe.sources if source.sha256 not in sources]
             if missing:
                 raise BadRequest(
@@ -256,7 +312,7 @@ class AudioLDM:
         drawn = noise.normal((shape.channels, self._about.frames(first), shape.bins), drawing, device)
         windows = operations.windows_of(self._about, first)
         bench = operations.Bench(scheduler, steps, drawn, sources, self._listen, windows, cancelled)
-        start, denoise = operations.start(bench, recipes), self.networks.denoise
+        start, denoise = operations.start(bench, recipes), self._denoiser(first)
         if (around := self._circle(first)) is not None:
             denoise = around.denoise(denoise)
         elif windows is not None:
@@ -406,4 +462,5 @@ def load_engine(
             placed.append(machine.place(part))
         tower, denoise, decode, *vocoders = placed
         prompts = Prompts(*words(folder), tower=tower, device=machine.device)
-    return AudioLDM(about, Networks(prompts, denoise, decode, *vocoders), machine)
+    networks = Networks(prompts, denoise, decode, *vocoders)
+    return AudioLDM(about, networks, machine, pinned=runtime not in ("auto", "torch"))

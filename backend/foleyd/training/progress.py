@@ -21,15 +21,24 @@ def learning_rate(step: int, steps: int, peak: float, warm: int = 200) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
 
 
+def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """The loss curves of every run in `folder`, points (step, loss), by the run's name."""
+    return {
+        record.parent.name: [(step, loss) for step, loss in json.loads(record.read_text())["curve"]]
+        for record in sorted(folder.glob("*/run.json"))
+    }
+
+
 class Run:
     """One network's training: where it is, when it was last saved, its loss curve.
 
     `folder` holds `state.safetensors` (weights and optimiser moments by name), `run.json` (step, curve). Both
-    are written beside and renamed, so a kill at any moment leaves the previous checkpoint.
+    are written beside and renamed, so a kill at any moment leaves the previous checkpoint. `every`: steps
+    between two points of the curve.
     """
 
-    def __init__(self, folder: Path, name: str, steps: int) -> None:
-        self.folder = folder / name
+    def __init__(self, folder: Path, name: str, steps: int, every: int = 100) -> None:
+        self.folder, self._every = folder / name, every
         self.folder.mkdir(parents=True, exist_ok=True)
         self.name, self.steps, self.step = name, steps, 0
         self.curve: list[tuple[int, float]] = []
@@ -84,14 +93,15 @@ class Run:
         self._saved = time.monotonic()
 
     def advance(self, loss: float) -> str | None:
-        """Counts a step; every hundred steps returns a line for the log and adds a point to the curve."""
+        """Counts a step; every hundred steps, or as `every` says, returns a line for the log and adds a point
+        to the curve."""
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss of {self.name} is {loss} at step {self.step}: resume with a lower learning rate"
             )
         self.step += 1
         self._sum, self._count = self._sum + loss, self._count + 1
-        if self.step % 100 and not self.finished:
+        if self.step % self._every and not self.finished:
             return None
         mean, now = self._sum / self._count, time.monotonic()
         pace = (now - self._logged) / self._count

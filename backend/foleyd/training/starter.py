@@ -31,11 +31,13 @@ from foleyd.training import (
     autoencoder,
     blends,
     clips,
+    curve,
     denoiser,
     finished,
     hearing,
     music,
     procedural,
+    progress,
     samples,
     soundfont,
     text,
@@ -218,6 +220,7 @@ def train(
     unet = denoiser.train(data, folder, plan.denoiser_steps, log, None if known is None else known.unet)
     export(output, tower, tokenizer, vae, sounder, unet, ear)
     (folder / "figures.json").write_text(json.dumps(measured, indent=1) + "\n")
+    curve.draw(output / curve.PICTURE, progress.curves(folder), "losses of the starter's networks")
     log(f"written to {output}: {', '.join(f'{k} {v:.3f}' for k, v in measured.items())}")
     return output
 

@@ -18,7 +18,18 @@ from foleyd_live.properties import Value
 SHORTEST, LONGEST = FIELDS["seconds"].low or 0.0, FIELDS["seconds"].high or 0.0
 STAGES = (2, m.STAGES)
 """Fewest and most stages of a morph."""
-_ANEW = ("operation", "prompt", "seed", "sources", "revision", "bars", "bpm", "beats", *BOUND_FIELDS)
+_ANEW = (
+    "operation",
+    "prompt",
+    "seed",
+    "sources",
+    "revision",
+    "adapter_revision",
+    "bars",
+    "bpm",
+    "beats",
+    *BOUND_FIELDS,
+)
 """Fields of a recipe that what is made of its sound does not take over."""
 
 Pairs = dict[str, Any]

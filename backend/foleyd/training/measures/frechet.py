@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import sqrtm
 
 Features = npt.NDArray[np.float64]
 DIMENSIONS = 32
@@ -31,5 +30,8 @@ def distance(one: Features, other: Features) -> float:
     of their covariances (Dowson & Landau 1982; of sounds, Kilgour et al. 2019)."""
     means = float(((one.mean(0) - other.mean(0)) ** 2).sum())
     first, second = np.cov(one, rowvar=False), np.cov(other, rowvar=False)
-    root = sqrtm(first @ second)
-    return max(0.0, means + float(np.trace(first + second - 2 * np.real(root))))
+    # the root of their product has the trace of this symmetric one, which few clips leave well defined too
+    values, axes = np.linalg.eigh(first)
+    root = axes * np.sqrt(np.maximum(values, 0)) @ axes.T
+    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ second @ root), 0)).sum()
+    return max(0.0, means + float(np.trace(first) + np.trace(second) - 2 * shared))

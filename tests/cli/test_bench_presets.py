@@ -48,6 +48,27 @@ def test_every_seed_is_rendered_measured_and_drawn(run: Run, bank: Path, tmp_pat
     assert imread(sheets / "mine-1.png").shape[1] == 1600
 
 
+def test_the_seed_that_came_nearest_is_pinned(bank: Path) -> None:
+    def heard(preset: str, seed: int, place: int, cosine: float, flaw: str = "") -> bench.Heard:
+        return bench.Heard(
+            bank="mine", preset=preset, seed=seed, peak=0, onset=0, seconds=1, centroid=9, cosine=cosine,
+            place=place, flaw=flaw,
+        )  # fmt: skip
+
+    clips = [
+        *(heard("Kick", 4, 2, 0.9), heard("Kick", 5, 1, 0.3), heard("Kick", 6, 1, 0.4)),
+        *(heard("Rain", 0, 1, 0.9, "silence"), heard("Rain", 1, 3, 0.1)),
+        heard("Dog", 0, 1, 0.9, "silence"),
+    ]
+    seeds = bench.best(clips)
+    assert seeds == {("mine", "Kick"): 6, ("mine", "Rain"): 1}
+    assert wanted.pin([str(bank)], seeds) == [str(bank)]
+    written = json.loads(bank.read_text())["presets"]
+    assert [one["recipe"].get("seed") for one in written] == [6, 1, None]
+    assert written[0]["recipe"]["prompt"] == "a deep kick drum"
+    assert wanted.pin([str(bank)], {}) == []
+
+
 def test_names_files_and_seeds_are_taken(bank: Path) -> None:
     rows = wanted.wanted([str(bank), "drums"], 0)
     assert rows[0] == ("mine", "Kick", {"prompt": "a deep kick drum", "seconds": 0.5, "steps": 1}, (4, 2))

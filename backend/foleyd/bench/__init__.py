@@ -195,7 +195,8 @@ def measure_quality(
 @app.command(
     "presets",
     epilog="\b\nExamples:\n  foleyd bench presets\n"
-    "  foleyd bench presets drums mine.json --seeds 3 --sheets sheets/\n",
+    "  foleyd bench presets drums mine.json --seeds 3 --sheets sheets/\n"
+    "  foleyd bench presets mine.json --seeds 8 --pin\n",
 )
 def measure_presets(
     banks: Annotated[
@@ -221,6 +222,12 @@ def measure_presets(
             metavar="FOLDER", help="Draw the spectrograms of each bank into this folder, one PNG a seed."
         ),
     ] = None,
+    pin: Annotated[
+        bool,
+        typer.Option(
+            "--pin", help="Write the seed that came nearest to its words into each preset of these banks."
+        ),
+    ] = False,
     device: computing.Device = computing.AUTO,
     runtime: computing.Runtime = computing.AUTO,
     threads: computing.Threads = None,
@@ -246,6 +253,10 @@ def measure_presets(
         output.body.update(msgspec.structs.asdict(figures))
         for line in measured.table(figures):
             output.line(line)
+        if pin:
+            output.body["pinned"] = found.pin(banks or (), measured.best(figures.clips))
+            for file in output.body["pinned"]:
+                output.line(f"seeds written to {file}")
 
 
 @app.command(

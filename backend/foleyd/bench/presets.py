@@ -162,6 +162,21 @@ def nearness(vector: Vector | None, said: NDArray[np.float32], own: int) -> tupl
     return float(cosines[own]), int((cosines > cosines[own]).sum()) + 1
 
 
+def best(clips: Sequence[Heard]) -> dict[tuple[str, str], int]:
+    """The seed of each preset, by bank and name, whose clip has the best place, then the highest cosine;
+    presets of which no seed gave a sound are left out."""
+    found: dict[tuple[str, str], Heard] = {}
+    for one in clips:
+        key = (one.bank, one.preset)
+        if not one.flaw and (key not in found or _merit(one) > _merit(found[key])):
+            found[key] = one
+    return {key: one.seed for key, one in found.items()}
+
+
+def _merit(one: Heard) -> tuple[int, float]:
+    return -one.place, one.cosine
+
+
 def draw(folder: Path, clips: Sequence[_Clip]) -> None:
     """Writes `BANK-TURN.png` into `folder`: the spectrograms of a bank, all first seeds, all second ones."""
     folder.mkdir(parents=True, exist_ok=True)

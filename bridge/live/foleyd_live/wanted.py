@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from foleyd.audio.atomic import replacing
 from foleyd.errors import BadRequest
-from foleyd_live import presets
+from foleyd_live import json_text, presets
 from foleyd_live.banks import SUFFIX, Banks
 from foleyd_live.presets import Bank
 
@@ -27,6 +28,29 @@ def wanted(banks: Sequence[str], seeds: int) -> list[Row]:
         for bank in found
         for one in bank.presets
     ]
+
+
+def pin(banks: Sequence[str], seeds: Mapping[tuple[str, str], int]) -> list[str]:
+    """Give presets of `banks`, named as for :func:`wanted`, the seeds of `seeds`, by bank and preset; the
+    files that were written. A bank that ships becomes one of the user's. Raises as saving a bank does."""
+    written = []
+    for bank, name in [(_bank(name), name) for name in banks] or [(one, "") for one in Banks().all()]:
+        if not any((bank.name, one.name) in seeds for one in bank.presets):
+            continue
+        rows = [
+            {**row, "recipe": {**row["recipe"], "seed": seeds[bank.name, one.name]}}
+            if (bank.name, one.name) in seeds
+            else row
+            for row, one in zip(bank.document["presets"], bank.presets, strict=True)
+        ]
+        changed = presets.make(bank.name, {**bank.document, "presets": rows}, bank)
+        if name.endswith(SUFFIX):
+            with replacing(name) as beside:
+                beside.write_bytes(json_text.write(changed.document))
+            written.append(name)
+        else:
+            written.append(Banks().save(changed).path)
+    return written
 
 
 def _bank(name: str) -> Bank:

@@ -59,8 +59,13 @@ def test_a_shipped_preset_leaves_nothing_of_the_one_before_on_a_pad() -> None:
         assert all(keys == played[0] for keys in played)
 
 
-def test_two_banks_ship() -> None:
-    assert [path.stem for path in BANKS] == ["drums", "weather"]
+def test_eight_banks_ship_and_one_of_them_is_for_a_bigger_model() -> None:
+    names = ["ambience", "audioldm", "drums", "game", "glitch", "impacts", "instruments", "weather"]
+    assert [path.stem for path in BANKS] == names
+    for path in BANKS:
+        found = presets.read(path.stem, path.read_bytes())
+        models = {one.recipe.get("model", "") for one in found.presets}
+        assert models == ({"cvssp/audioldm-s-full-v2"} if path.stem == "audioldm" else {""})
 
 
 def test_the_schema_is_not_stale() -> None:

@@ -13,11 +13,15 @@ from foleyd import computing
 from foleyd.output import Output
 
 app = typer.Typer(
-    help="Measure the command line's start, a render's stages, speed and quality, a daemon, the live host.",
+    help="Measure the command line's start, a render's speed and sound, presets, a daemon, the live host.",
     no_args_is_help=False,
 )
 
 _JSON = typer.Option("--json", help="Print the figures as one JSON object.")
+
+
+def _log(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 @app.command("cli", epilog="\b\nExample:\n  foleyd bench cli --runs 20\n")
@@ -185,6 +189,129 @@ def measure_quality(
             importlib.import_module("foleyd.bench.quality_picture").draw(figures, picture)
         output.body.update(msgspec.structs.asdict(figures))
         for line in measured.table(figures):
+            output.line(line)
+
+
+@app.command(
+    "presets",
+    epilog="\b\nExamples:\n  foleyd bench presets\n"
+    "  foleyd bench presets drums mine.json --seeds 3 --sheets sheets/\n"
+    "  foleyd bench presets mine.json --seeds 8 --pin\n",
+)
+def measure_presets(
+    banks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="BANK|FILE…", help="Banks, or files of them; all banks here when absent."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(metavar="NAME|FOLDER", help="The model that renders and listens.")
+    ] = "starter",
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="NUMBER",
+            help="Render with seeds 0, 1, … up to this many, in place of the presets' own.",
+            show_default="their own; 3 where they have none",
+        ),
+    ] = 0,
+    sheets: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Draw the spectrograms of each bank into this folder, one PNG a seed."
+        ),
+    ] = None,
+    pin: Annotated[
+        bool,
+        typer.Option(
+            "--pin", help="Write the seed that came nearest to its words into each preset of these banks."
+        ),
+    ] = False,
+    device: computing.Device = computing.AUTO,
+    runtime: computing.Runtime = computing.AUTO,
+    threads: computing.Threads = None,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Render presets and listen: level, beginning, length, brightness, and how near each lies to its words.
+
+    'place' counts how many presets' words lie nearer to the clip than its own, for the model's audio tower: 1
+    is right, and a seed with a high number is worth a look. Presets for other models are passed over.
+    """
+    found = importlib.import_module("foleyd_live.wanted")
+    with Output(as_json) as output:
+        wanted = found.wanted(banks or (), seeds)
+        measured = importlib.import_module("foleyd.bench.presets")
+        figures = measured.measure(
+            model,
+            [measured.Wanted(*one) for one in wanted],
+            sheets,
+            device=device,
+            runtime=runtime,
+            threads=threads,
+        )
+        output.body.update(msgspec.structs.asdict(figures))
+        for line in measured.table(figures):
+            output.line(line)
+        if pin:
+            output.body["pinned"] = found.pin(banks or (), measured.best(figures.clips))
+            for file in output.body["pinned"]:
+                output.line(f"seeds written to {file}")
+
+
+@app.command(
+    "measures",
+    epilog="\b\nExamples:\n  foleyd bench measures --work ~/training\n"
+    "  foleyd bench measures --work ~/training --steps 8,20 --only captions,pitch --part 0.25\n",
+)
+def measure_sounds(
+    work: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Work folder of 'foleyd train starter': the real clips.")
+    ],
+    model: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="The model to measure.")] = "starter",
+    steps: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="Sampling steps, with commas between them.")
+    ] = "4,8,12,25,50",
+    only: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Measures, with commas between them: codec, captions, pitch, ways, spread, paraphrases.",
+            show_default="all",
+        ),
+    ] = "",
+    part: Annotated[
+        float,
+        typer.Option(min=0.01, max=1, metavar="SHARE", help="The part of each measure's clips to render."),
+    ] = 1.0,
+    device: computing.Device = computing.AUTO,
+    runtime: computing.Runtime = computing.AUTO,
+    threads: computing.Threads = None,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Measure what a model makes, beside real clips that it has not heard: the table of its card.
+
+    A network that has heard real clips only is trained in the work folder first, once, in some minutes. Then
+    six hundred clips are rendered for each number of steps.
+    """
+    from foleyd.bench import numbers
+
+    with Output(as_json) as output:
+        counts = numbers.read_whole(steps, "steps", 1, 200)
+        # they load torch, which a bad option need not wait for
+        report = importlib.import_module("foleyd.training.measures.report")
+        ready = importlib.import_module("foleyd.bench.ready")
+        names = report.chosen(only)
+        entry = ready.entry(model)
+        world = report.World(work, entry.folder, _log)
+        ready.get_ready(entry, device, runtime)
+        engine = ready.load(entry, device=device, runtime=runtime, threads=threads)
+        try:
+            figures = report.measure(world, engine, entry, counts, names, part, _log)
+        finally:
+            engine.unload()
+        output.body.update(msgspec.structs.asdict(figures))
+        for line in report.table(figures):
             output.line(line)
 
 

@@ -246,3 +246,30 @@ def judge(
         typer.echo(
             f"{name:16} first {first:.0%}  in five {five:.0%}  nearest training clip {nearest:.2f} nats"
         )
+
+
+@app.command()
+def sheet(
+    output: Annotated[
+        Path, typer.Option(help="Folder: sounds/ gets the clips as OGG, pictures/ the sheet sounds.png.")
+    ],
+    model: Annotated[
+        str, typer.Option(help="Model to show: a name from 'foleyd models list', or a folder.")
+    ] = "starter",
+    seed: Annotated[int, typer.Option(min=0, help="The seed of all clips.")] = 0,
+) -> None:
+    """Render sixty-four prompts with one seed: clips to listen to, and a sheet of their spectrograms.
+
+    Example: foleyd train sheet --model ~/my-starter --output ~/my-starter
+    """
+    from foleyd.engines import catalog
+    from foleyd.engines.base import load
+    from foleyd.training import showcase
+
+    entry = catalog.resolve(model)
+    engine = load(entry.folder)
+    try:
+        files = showcase.show(engine, entry, output, _log, seed)
+    finally:
+        engine.unload()
+    typer.echo(files[-1])

@@ -1,8 +1,8 @@
 """Figures for the model card: does a classifier that has only ever heard real clips recognise the generated
 ones?
 
-The classifier (:mod:`foleyd.training.listener`) has heard the sound font's melodic presets as FluidSynth
-renders them. The prompts below were written by hand, not by the caption templates.
+The classifier (:mod:`foleyd.training.recogniser`) has heard the sound font's melodic presets as FluidSynth
+renders them, and the generators. The prompts below were written by hand, not by the caption templates.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ from foleyd.engines.mel import LogMel
 from foleyd.recipe import make, resolve
 from foleyd.training import listener
 from foleyd.training.clips import RATE, ClipIndex, level
-from foleyd.training.listener import QUIET
+from foleyd.training.neighbours import FRAMES, Neighbours
+from foleyd.training.recogniser import Recogniser, shares
 from foleyd.training.sheet import Pair, draw
 from foleyd.training.soundfont import is_single_note
 
-FRAMES = 256
-"""Mel frames that are judged: 2.56 s."""
 PROMPTS: tuple[tuple[str, str], ...] = (
     ("someone plays a note on a concert grand", "0:0"),
     ("barroom upright with a twangy detuned sound", "0:3"),
@@ -99,7 +98,7 @@ class Judgement(msgspec.Struct, frozen=True):
 
 
 class Judge:
-    """A classifier over the melodic presets, and the training clips to look for copies in."""
+    """A classifier of real sounds, and the training clips to look for copies in."""
 
     def __init__(
         self,
@@ -112,48 +111,17 @@ class Judge:
     ) -> None:
         """`mels` `[clips, frames, 64]` of the clips of `index`; `unheard` are kept from the classifier, which
         is trained for `steps` in `folder`, or goes on from what lies there."""
-        melodic = np.array([is_single_note(source) for source in index.sources])
-        labels = np.array([s.name for s in index.sources])
-        real, held = melodic & ~unheard, melodic & unheard
-        self._known = np.asarray(mels[~unheard, :FRAMES], np.float32)
+        self._recogniser = Recogniser(mels, index.sources, unheard, folder, log, steps)
+        self._neighbours = Neighbours(mels, np.flatnonzero(~unheard))
         self._examples = {
-            name: mels[row, :FRAMES]
-            for row, name in enumerate(labels)
-            if melodic[row] and index.sources[row].key == 63
+            source.name: mels[row, :FRAMES]
+            for row, source in enumerate(index.sources)
+            if is_single_note(source) and source.key == 63
         }
-        self._classes = sorted(set(labels[melodic]))
-        self._listener = listener.train(mels[real, :FRAMES], self._places(labels[real]), folder, log, steps)
-        ranks = self._ranks(mels[held, :FRAMES], labels[held])
-        self.real_first, self.real_five = float((ranks == 0).mean()), float((ranks < 5).mean())
-        self.real_nearest = float(np.mean([self.nearest(mel) for mel in mels[unheard, :FRAMES][:100]]))
-
-    def _ranks(
-        self, mels: npt.NDArray[np.floating], labels: Sequence[str] | npt.NDArray[np.str_]
-    ) -> npt.NDArray[np.intp]:
-        """At which place the classifier puts the right preset, 0 the first, for mels `[clips, 256, 64]`."""
-        return listener.ranks(self._listener, mels, self._places(labels))
-
-    def _places(self, labels: Sequence[str] | npt.NDArray[np.str_]) -> npt.NDArray[np.intp]:
-        return np.array([self._classes.index(label) for label in labels])
-
-    def nearest(self, mel: npt.NDArray[np.floating]) -> float:
-        """Mean absolute log-mel distance in nats to the nearest training clip, over the bins that either
-        sounds in."""
-        mine = np.maximum(mel.astype(np.float32), QUIET)
-        # A coarse look first: the full distance is only taken to the hundred likeliest of ten thousand clips.
-        coarse = np.abs(self._coarse() - _blocks(mine)).mean((1, 2))
-        best = np.inf
-        for row in np.argsort(coarse)[:100]:
-            other = np.maximum(self._known[row], QUIET)
-            sounding = (mine > QUIET) | (other > QUIET)
-            if sounding.any():
-                best = min(best, float(np.abs(mine - other)[sounding].mean()))
-        return best
-
-    def _coarse(self) -> npt.NDArray[np.float32]:
-        if not hasattr(self, "_blocks"):
-            self._blocks = _blocks(np.maximum(self._known, QUIET))
-        return self._blocks
+        self.real_first, self.real_five = shares(self._recogniser.held_ranks)
+        self.real_nearest = float(
+            np.mean([self._neighbours.nearest(mels[row, :FRAMES]) for row in np.flatnonzero(unheard)[:100]])
+        )
 
     def judge(
         self,
@@ -179,8 +147,8 @@ class Judge:
                 verdicts.append(Verdict(prompt, preset, 0, 0, seeds, 0.0))
                 continue
             mels = np.stack([front(torch.from_numpy(w[None, : FRAMES * 160])).numpy()[0] for w in sounding])
-            ranks = self._ranks(mels, [preset] * len(sounding))
-            distance = float(np.mean([self.nearest(mel) for mel in mels]))
+            ranks = self._recogniser.ranks(mels, [preset] * len(sounding))
+            distance = float(np.mean([self._neighbours.nearest(mel) for mel in mels]))
             pairs.append((prompt, mels[0], self._examples.get(preset)))
             verdicts.append(
                 Verdict(prompt, preset, int((ranks == 0).sum()), int((ranks < 5).sum()), seeds, distance)
@@ -199,9 +167,3 @@ class Judge:
             float(np.mean([v.nearest for v in verdicts])),
             self.real_nearest,
         )
-
-
-def _blocks(mels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    *lead, frames, bands = mels.shape
-    found: npt.NDArray[np.float32] = mels.reshape(*lead, frames // 16, 16, bands // 8, 8).mean((-3, -1))
-    return found

@@ -44,12 +44,15 @@ class Listener(nn.Module):
         self.scores = nn.Linear(2 * 160, classes)
 
     def forward(self, mels: Tensor) -> Tensor:
-        """The scores. A second channel tells each bin its frequency."""
+        """The scores."""
+        scores: Tensor = self.scores(F.dropout(self.pooled(mels), 0.3, self.training))
+        return scores
+
+    def pooled(self, mels: Tensor) -> Tensor:
+        """What the scores are made from, `[clips, 320]`. A second channel tells each bin its frequency."""
         place = torch.linspace(-1, 1, mels.shape[2]).expand(len(mels), 1, *mels.shape[1:])
         heard = self.features(torch.cat([mels[:, None], place], 1))
-        pooled = torch.cat([heard.mean((2, 3)), heard.amax((2, 3))], 1)
-        scores: Tensor = self.scores(F.dropout(pooled, 0.3, self.training))
-        return scores
+        return torch.cat([heard.mean((2, 3)), heard.amax((2, 3))], 1)
 
 
 def _layer(before: int, after: int, stride: int | tuple[int, int]) -> nn.Module:
@@ -86,13 +89,14 @@ def train(
     folder: Path,
     log: Callable[[str], None],
     steps: int = STEPS,
+    name: str = "listener",
 ) -> Listener:
     """Train on real clips: log-mels `[clips, 256, 64]` in nats and their classes `[clips]`; resumes from
-    `folder`, and goes on from what lies finished there."""
+    `name` in `folder`, and goes on from what lies finished there."""
     torch.manual_seed(0)
     network = Listener(int(labels.max()) + 1)
     optimiser = torch.optim.AdamW(network.parameters(), PEAK_RATE, weight_decay=1e-2)
-    run = Run(folder, "listener", steps)
+    run = Run(folder, name, steps)
     networks: dict[str, nn.Module] = {"network": network}
     run.resume(networks, optimiser)
     torch.manual_seed(run.step + 17)
@@ -123,3 +127,12 @@ def ranks(
     right = scores.gather(1, torch.from_numpy(labels)[:, None])
     found: npt.NDArray[np.intp] = (scores > right).sum(1).numpy()
     return found
+
+
+@torch.inference_mode()
+def features(network: Listener, mels: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """What the network hears in log-mels `[clips, 256, 64]` before it names them, `[clips, 320]`."""
+    heard: npt.NDArray[np.float64] = (
+        torch.cat([network.pooled(part) for part in prepared(mels).split(64)]).double().numpy()
+    )
+    return heard

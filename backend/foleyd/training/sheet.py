@@ -1,9 +1,10 @@
-"""A sheet of spectrograms, generated beside real, that a person can compare at a glance."""
+"""Sheets of spectrograms that a person can read at a glance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,38 +12,58 @@ import numpy.typing as npt
 from foleyd.engines.front_end import HOP, RATE
 from foleyd.engines.mel import FLOOR
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 COLUMNS = 4
 """Pairs in a row."""
 
+Tile = tuple[str, npt.NDArray[np.floating]]
+"""(title, log-mel `[frames, bands]`)."""
 Pair = tuple[str, npt.NDArray[np.floating], npt.NDArray[np.floating] | None]
 """(title, generated log-mel `[frames, bands]`, a real one of the same shape or None)."""
 
 
 def draw(path: Path, pairs: Sequence[Pair]) -> None:
     """Writes a PNG: for each pair the generated log-mel and, where there is one, a real one on its right."""
+    figure, grid = _page(len(pairs), COLUMNS, 2 * COLUMNS, 16, 1.7)
+    for place, (title, made, real) in enumerate(pairs):
+        row, column = divmod(place, COLUMNS)
+        _show(grid[row, 2 * column], made, title, "black")
+        if real is not None:
+            _show(grid[row, 2 * column + 1], real, "real", "grey")
+    figure.savefig(path)
+
+
+def contact(path: Path, tiles: Sequence[Tile], columns: int, inches: float = 16) -> None:
+    """Writes a PNG of `tiles`, `columns` in a row and `inches` wide at 100 pixels an inch; each is as wide as
+    the next, however long it lasts."""
+    figure, grid = _page(len(tiles), columns, columns, inches, 0.8 * inches / columns)
+    for place, (title, mel) in enumerate(tiles):
+        _show(grid[divmod(place, columns)], mel, title, "black")
+    figure.savefig(path)
+
+
+def _page(count: int, a_row: int, columns: int, inches: float, high: float) -> tuple[Figure, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = -(-len(pairs) // COLUMNS)
-    figure = Figure(figsize=(16, 1.7 * rows), dpi=100, layout="constrained")
+    rows = -(-count // a_row)
+    figure = Figure(figsize=(inches, high * rows), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(rows, COLUMNS * 2, squeeze=False)
+    grid = figure.subplots(rows, columns, squeeze=False)
     for axis in grid.flat:
         axis.set_axis_off()
-    for place, (title, made, real) in enumerate(pairs):
-        row, column = divmod(place, COLUMNS)
-        for offset, mel, name in ((0, made, title), (1, real, "real")):
-            if mel is None:
-                continue
-            axis = grid[row, 2 * column + offset]
-            seconds = mel.shape[0] * HOP / RATE
-            axis.imshow(
-                mel.T.astype(np.float32),
-                origin="lower",
-                aspect="auto",
-                vmin=FLOOR + 2,
-                vmax=1,
-                extent=(0, seconds, 0, 64),
-            )
-            axis.set_title(name, fontsize=8, color="black" if offset == 0 else "grey")
-    figure.savefig(path)
+    return figure, grid
+
+
+def _show(axis: Any, mel: npt.NDArray[np.floating], title: str, colour: str) -> None:
+    axis.imshow(
+        mel.T.astype(np.float32),
+        origin="lower",
+        aspect="auto",
+        vmin=FLOOR + 2,
+        vmax=1,
+        extent=(0, mel.shape[0] * HOP / RATE, 0, 64),
+    )
+    axis.set_title(title, fontsize=8, color=colour, parse_math=False)

@@ -18,10 +18,10 @@ from torch import nn
 from foleyd.engines import mel
 from foleyd.engines.base import SourceSound, never
 from foleyd.engines.checkpoint import Geometry
-from foleyd.engines.front_end import WINDOW, FrontEnd
+from foleyd.engines.front_end import HOP, WINDOW, FrontEnd
 from foleyd.engines.windows import Windows
 
-_AROUND = -(-WINDOW // mel.HOP)
+_AROUND = -(-WINDOW // HOP)
 """Mel frames on each side that a window's log-mel is measured with, so that it is that of the whole."""
 
 
@@ -86,7 +86,8 @@ class Ear:
             return Heard(self._encode(self._log_mel(wave).to(self._device)), gain)
 
         def heard(start: int) -> torch.Tensor:
-            return self._encode(self._part(wave, start, windows.size).to(self._device))
+            latents: torch.Tensor = self._encode(self._part(wave, start, windows.size).to(self._device))
+            return latents
 
         return Heard(windows.averaged(heard, cancelled, axis=2), gain)
 

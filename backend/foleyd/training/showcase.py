@@ -61,7 +61,9 @@ def show(
     sounds, picture = folder / SOUNDS, folder / PICTURE
     sounds.mkdir(parents=True, exist_ok=True)
     picture.parent.mkdir(parents=True, exist_ok=True)
-    front, files, tiles = LogMel(), [], list[Tile]()
+    front = LogMel()
+    files: list[Path] = []
+    tiles: list[Tile] = []
     for number, prompt in enumerate(prompts, 1):
         wish = resolve(
             make(prompt=prompt, seed=seed, seconds=SECONDS, rate=RATE, width="mono"), engine.capabilities

@@ -22,7 +22,11 @@ from foleyd.training.measures.world import World
 
 CODEC = "codec"
 TRIALS: Mapping[str, Callable[[World, float], Trial]] = {
-    kind.name: kind for kind in (Captions, Pitch, Ways, Spread, Paraphrases)
+    Captions.name: Captions,
+    Pitch.name: Pitch,
+    Ways.name: Ways,
+    Spread.name: Spread,
+    Paraphrases.name: Paraphrases,
 }
 """Name → what it is made with: the real clips, and which part of its clips to render."""
 NAMES = (CODEC, *TRIALS)

@@ -329,7 +329,7 @@ void Editor::mouseDrag(const juce::MouseEvent& event) {
     if (path.empty()) return;   // it is being written: the next move of the pointer asks again
     dragging_ = true;
     let_go();
-    performExternalDragDropOfFiles(juce::StringArray(text(path.string())), false, this, [this] { dragging_ = false; });
+    performExternalDragDropOfFiles({juce::String(path.string())}, false, this, [this] { dragging_ = false; });
 }
 
 // Ctrl-Return generates from everywhere, escape cancels. Ctrl-Z is the text's own while a text is typed.

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import pytest
 
-from plugin_build import RELEASE, Builds, juce
+from plugin_build import RELEASE, Builds, juce, module
 
 RATE = 48_000
 FIRST_NOTE = 36
@@ -30,7 +29,7 @@ def bundle_of(builds: Builds) -> str:
 @contextmanager
 def opened(builds: Builds) -> Iterator[Opened]:
     """Opens instances, and closes them at the end of the block."""
-    minihost = pytest.importorskip("minihost")
+    minihost = module("minihost")
     bundle = bundle_of(builds)
     instances = []
 

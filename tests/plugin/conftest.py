@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin_build import Builds, toolchain
+from plugin_build import RELEASE, Builds, Desk, juce, toolchain
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +17,10 @@ def builds() -> Builds:
     kept = os.environ.get("FOLEYD_PLUGIN_BUILD")
     # kept from run to run in a folder that git ignores: cmake builds again what has changed
     return Builds(Path(kept) if kept else Path(__file__).parents[2] / "build" / "plugin-tests")
+
+
+@pytest.fixture(scope="session")
+def desk(builds: Builds) -> Desk:
+    """The core at a command line."""
+    juce()
+    return Desk(builds("shell", *RELEASE) / "tests" / "core_desk")

@@ -12,7 +12,7 @@ import pytest
 
 from foleyd.audio.export import read_clip
 from foleyd.client import Client
-from plugin_build import Builds
+from plugin_build import Builds, module
 from plugin_host import RATE, Opened, bundle_of, opened, play, session
 from serving import PATIENCE, Served
 
@@ -33,7 +33,7 @@ def host(builds: Builds) -> Iterator[Opened]:
 @pytest.fixture(scope="module")
 def generated(bundle: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, np.ndarray]:
     """The session of a plugin that asked a real daemon, and the sound as the library keeps it."""
-    minihost = pytest.importorskip("minihost")
+    minihost = module("minihost")
     home = tmp_path_factory.mktemp("served")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FOLEYD_HOME", str(home))
@@ -89,7 +89,7 @@ def test_blocks_of_any_size_sound_the_same(
     assert np.array_equal(play(other, 8192, note_at=1000, block=block), wanted)
 
 
-@pytest.mark.parametrize("rate", [44_100, 192_000])
+@pytest.mark.parametrize("rate", [44_100, 88_200, 96_000, 192_000])
 def test_other_rates_keep_the_note_where_it_was(
     host: Any, generated: tuple[bytes, np.ndarray], rate: int
 ) -> None:
@@ -117,7 +117,7 @@ def test_many_without_a_daemon_load_play_and_leave(host: Any) -> None:
 
 
 def test_the_lv2_bundle_loads_with_the_same_parameters(bundle: str, host: Any) -> None:
-    minihost = pytest.importorskip("minihost")
+    minihost = module("minihost")
     lv2 = Path(bundle).parents[1] / "LV2" / "foleyd.lv2"
     plugin = minihost.Plugin(str(lv2), sample_rate=RATE, max_block_size=4096, in_channels=0, out_channels=16)
     try:

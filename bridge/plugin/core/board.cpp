@@ -1,5 +1,6 @@
 #include "board.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -29,6 +30,12 @@ Json sound_recipe(const Json& given) {
     for (const char* name : {"seed", "steps", "rate"})
         if (const double value = number_of(given, name, -1); value >= 0 && value <= 2147483647.0)
             kept[name] = static_cast<int>(value);
+    // what a preset says beyond what the editor shows
+    const Json known = known_recipe(OrderedJson(given));
+    for (const auto& [name, value] : known.items())
+        if (!kept.contains(name) && name != "sources" && name != "revision" && name != "bpm" && name != "beats" && name != "seconds" && name != "bars" &&
+            value != "" && !(name == "operation" && value == "text"))
+            kept[name] = value;
     return kept;
 }
 
@@ -43,6 +50,33 @@ Made made_of(const PadView& pad) {
     if (!pad.sound) return {};
     return {pad.sound->id, pad.made, static_cast<double>(pad.sound->frames()) / pad.sound->rate, true};
 }
+
+// Operations that need another sound beside the words.
+bool starts_from_sound(const std::string& operation) {
+    for (const char* one : {"restyle", "inpaint", "extend", "like", "upscale"})
+        if (operation == one) return true;
+    return false;
+}
+
+std::string short_text(const Json& object, const char* name, std::size_t most) {
+    auto text = text_of(object, name);
+    if (text.size() > most) text.resize(most);
+    return text;
+}
+
+LibraryRow row_of(const Json& clip) {
+    LibraryRow made{short_text(clip, "clip_id", 64), short_text(clip, "name", 200), short_text(clip, "prompt", 400),
+                    short_text(clip, "path", 4000), std::max(0.0, number_of(clip, "seconds", 0)), 0, 0, {}};
+    const auto count = [&](const char* name) { return static_cast<int>(std::clamp(number_of(clip, name, 0), 0.0, 1e9)); };
+    made.rate = count("rate");
+    made.channels = count("channels");
+    for (const auto& tag : list_of(clip, "tags"))
+        if (tag.is_string() && made.tags.size() < 50) made.tags.push_back(tag.get<std::string>().substr(0, 80));
+    return made;
+}
+
+constexpr int most_rows = 100;
+constexpr std::size_t most_whereabouts = 4096;
 
 [[noreturn]] void damaged() { throw std::invalid_argument("The session's foleyd state is damaged."); }
 
@@ -136,6 +170,75 @@ void Board::put(int pad, SoundPtr sound) {
     keep(pad);
     at(pad).candidates.clear();
     place(pad, std::move(sound));
+}
+
+void Board::load_preset(int pad, const std::string& bank, const Preset& preset) {
+    const std::lock_guard lock(guard_);
+    auto& here = at(pad);
+    const auto operation = preset.recipe.value("operation", "text");
+    if (starts_from_sound(operation)) {
+        here.failure = "The preset " + in_quotes(preset.name) + " starts from another sound (" + operation + "): choose one made from words.";
+        return;
+    }
+    keep(pad, Field::count, true);
+    Json recipe = preset.recipe;
+    if (!preset.seeds.empty()) recipe["seed"] = preset.seeds[turns_[bank + "/" + preset.name]++ % preset.seeds.size()];
+    here.recipe = sound_recipe(recipe);
+    here.locked = !preset.seeds.empty();
+    here.failure.clear();
+    ++here.recipes;
+    for (const auto& [field, value] : settings_of(preset)) engine.pads[static_cast<std::size_t>(pad)].set(field, value);
+}
+
+OrderedJson Board::preset_of(int pad, const std::string& name) const {
+    const std::lock_guard lock(guard_);
+    const auto& here = pads_[static_cast<std::size_t>(pad)];
+    const auto same = [&](const char* field, const char* usual) { return text_of(here.made, field, usual) == text_of(here.recipe, field, usual); };
+    const Json said = here.recipe.contains("bars") ? in_tempo(here.recipe, tempo(), false) : here.recipe;
+    OrderedJson recipe = OrderedJson::object();
+    recipe["prompt"] = text_of(said, "prompt");
+    const auto known = known_recipe(OrderedJson(said));
+    for (const auto& [field, value] : known.items())
+        if (field != "seed") recipe[field] = value;
+    if (here.sound && !here.made.empty() && same("prompt", "") && same("operation", "text") && here.made.contains("seed"))
+        recipe["seed"] = here.made["seed"];
+    else if (here.locked && here.recipe.contains("seed"))
+        recipe["seed"] = here.recipe["seed"];
+    OrderedJson made = OrderedJson::object();
+    made["name"] = name;
+    made["recipe"] = std::move(recipe);
+    made["play"] = play_of(engine.pads[static_cast<std::size_t>(pad)]);
+    return made;
+}
+
+void Board::search(const std::string& text) {
+    const std::lock_guard lock(guard_);
+    library_.failure.clear();
+    library_.under_way = true;
+    link_->search(*this, text, most_rows);
+}
+
+LibraryView Board::library() const {
+    const std::lock_guard lock(guard_);
+    return library_;
+}
+
+void Board::load_clip(int pad, const std::string& id) {
+    const std::lock_guard lock(guard_);
+    at(pad).failure.clear();
+    at(pad).progress.under_way = true;
+    link_->fetch(*this, pad, id);
+}
+
+Whereabouts Board::whereabouts(const std::string& id) const {
+    const std::lock_guard lock(guard_);
+    const auto found = whereabouts_.find(id);
+    return found == whereabouts_.end() ? Whereabouts{} : found->second;
+}
+
+void Board::learn(const Json& info) {
+    const auto row = row_of(info);
+    if (!row.id.empty() && whereabouts_.size() < most_whereabouts) whereabouts_[row.id] = {row.path, row.name};
 }
 
 void Board::set(int pad, Field field, float value) {
@@ -329,21 +432,47 @@ void Board::arrived(int pad, std::vector<SoundPtr> clips, const Json& infos) {
     here.candidates.clear();
     for (std::size_t k = 0; k < clips.size(); ++k) {
         const Json info = k < infos.size() ? infos[k] : Json();
+        learn(info);
         const double seed = number_of(info, "seed", -1);
         const Json made = info.is_object() ? made_recipe(info.value("recipe", Json())) : Json::object();
         here.candidates.push_back({clips[k], seed >= 0 && seed <= 2147483647.0 ? static_cast<int>(seed) : -1, made});
     }
+    // a clip of the library brings its words to a pad that has none
+    if (here.wanted.empty() && text_of(here.recipe, "prompt").empty() && !text_of(here.candidates.front().made, "prompt").empty()) {
+        here.recipe["prompt"] = here.candidates.front().made["prompt"];
+        ++here.recipes;
+    }
     place(pad, clips.front(), here.candidates.front().made);
+}
+
+void Board::listed(const Json& reply) {
+    const std::lock_guard lock(guard_);
+    library_.rows.clear();
+    for (const auto& clip : list_of(reply, "clips")) {
+        if (library_.rows.size() >= static_cast<std::size_t>(most_rows)) break;
+        auto row = row_of(clip);
+        if (row.id.empty()) continue;
+        learn(clip);
+        library_.rows.push_back(std::move(row));
+    }
+    library_.total = static_cast<int>(std::clamp(number_of(reply, "total", 0), 0.0, 1e9));
+    ++library_.version;
 }
 
 void Board::moved(int pad, const Progress& progress) {
     const std::lock_guard lock(guard_);
-    at(pad).progress = progress;
+    if (pad == library_slot) library_.under_way = progress.under_way;
+    else at(pad).progress = progress;
 }
 
 void Board::failed(int pad, const std::string& sentence) {
     const std::lock_guard lock(guard_);
-    at(pad).failure = sentence;
+    if (pad == library_slot) {
+        library_.failure = sentence;
+        ++library_.version;
+    } else {
+        at(pad).failure = sentence;
+    }
 }
 
 }  // namespace foleyd

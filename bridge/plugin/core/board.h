@@ -12,6 +12,7 @@
 #include "engine.h"
 #include "history.h"
 #include "link.h"
+#include "presets.h"
 #include "rework.h"
 #include "tempo.h"
 
@@ -30,6 +31,27 @@ struct PadView {
     bool tempo_words = false;   // the prompt that is sent says the host's tempo
     unsigned recipes = 0;  // counts changes of the recipe that did not come from the editor
     unsigned version = 0;  // counts changes of sound and candidates
+};
+
+// A clip of the daemon's library, as a search tells it.
+struct LibraryRow {
+    std::string id, name, prompt, path;
+    double seconds = 0;
+    int rate = 0, channels = 0;
+    std::vector<std::string> tags;
+};
+
+struct LibraryView {
+    std::vector<LibraryRow> rows;
+    int total = 0;             // that match, however many are shown
+    bool under_way = false;
+    std::string failure;
+    unsigned version = 0;      // counts answers
+};
+
+// Where the daemon's library has a clip, and what it is called; both are the daemon's word alone.
+struct Whereabouts {
+    std::string path, name;
 };
 
 class Board final : public Guest {
@@ -56,6 +78,16 @@ public:
     Tempo tempo() const;
     void pick(int pad, std::size_t candidate);
     void put(int pad, SoundPtr sound);     // null empties the pad
+    // Words and play settings of a preset; one with several seeds takes the next each time. The pad's clip stays. Where the
+    // preset starts from a sound, which pads have none of, a sentence says so and nothing changes.
+    void load_preset(int pad, const std::string& bank, const Preset& preset);
+    // The pad as a preset: its words, the seed that is locked or that made the clip of these words, and how it plays.
+    OrderedJson preset_of(int pad, const std::string& name) const;
+    // Clips of the library by text; answered in `library()`. And one of them on a pad.
+    void search(const std::string& text);
+    LibraryView library() const;
+    void load_clip(int pad, const std::string& id);
+    Whereabouts whereabouts(const std::string& id) const;
     // A setting of a pad by hand, which can be taken back, as clips can be.
     void set(int pad, Field field, float value);
     void undo();
@@ -72,8 +104,10 @@ public:
     void arrived(int pad, std::vector<SoundPtr> clips, const Json& infos) override;
     void moved(int pad, const Progress& progress) override;
     void failed(int pad, const std::string& sentence) override;
+    void listed(const Json& reply) override;
 
 private:
+    void learn(const Json& info);
     PadView& at(int pad) { return pads_[static_cast<std::size_t>(pad)]; }
     void place(int pad, SoundPtr sound, Json made = Json::object());
     PadState state_of(int pad, bool words = false) const;
@@ -83,6 +117,9 @@ private:
     mutable std::recursive_mutex guard_;
     std::array<PadView, pad_count> pads_;
     History history_;
+    LibraryView library_;
+    std::map<std::string, Whereabouts> whereabouts_;
+    std::map<std::string, std::size_t> turns_;   // how often a preset was loaded
     std::shared_ptr<Link> link_;
 };
 

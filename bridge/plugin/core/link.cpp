@@ -126,6 +126,10 @@ void Link::fetch(Guest& guest, int pad, const std::string& clip_id) {
     push({&guest, pad, "clip_request", {}, {{"clip", clip_id}}, draw_id()});
 }
 
+void Link::search(Guest& guest, const std::string& text, int most) {
+    push({&guest, library_slot, "library_request", {}, {{"action", "search"}, {"text", text}, {"limit", most}}, draw_id()});
+}
+
 void Link::cancel(Guest& guest, int pad) { push({&guest, pad, "cancel", {}, Json::object(), {}}); }
 
 LinkState Link::state() const {
@@ -245,7 +249,7 @@ void Link::take_orders(Wire& wire) {
         Progress waiting;
         waiting.under_way = true;
         order.guest->moved(order.pad, waiting);
-        if (!wire.greeted && state().light == Light::red && order.type == "render_request") {
+        if (!wire.greeted && state().light == Light::red && order.type != "clip_request") {
             order.guest->moved(order.pad, {});
             order.guest->failed(order.pad, state().sentence);
             continue;
@@ -288,6 +292,11 @@ void Link::hear(Wire& wire, const Message& message) {
         order.guest->moved(order.pad, {true, count_of(content, "position"), 0, 0, number_of(content, "eta_s", -1)});
     } else if (message.type == "render_result") {
         finish(wire, index, content, message.buffers);
+    } else if (message.type == "library_reply") {
+        const Order done = std::move(order);
+        under_way_.erase(found);
+        done.guest->moved(done.pad, {});
+        done.guest->listed(content);
     } else if (message.type == "clip_reply") {
         Json result = content.contains("result") && content["result"].is_object() ? content["result"] : Json();
         if (result.is_null()) {   // a clip by its id

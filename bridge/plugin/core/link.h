@@ -38,7 +38,11 @@ public:
     virtual void arrived(int pad, std::vector<SoundPtr> clips, const Json& infos) = 0;
     virtual void moved(int pad, const Progress& progress) = 0;
     virtual void failed(int pad, const std::string& sentence) = 0;
+    // The answer to a search; its progress and failure come for the pad `library_slot`.
+    virtual void listed(const Json& reply) = 0;
 };
+
+inline constexpr int library_slot = -1;
 
 class Link {
 public:
@@ -57,6 +61,7 @@ public:
     // `content` holds a recipe, and sources where it needs them.
     void render(Guest& guest, int pad, Json content, int count);
     void fetch(Guest& guest, int pad, const std::string& clip_id);
+    void search(Guest& guest, const std::string& text, int most);
     void cancel(Guest& guest, int pad);
     LinkState state() const;
     Abilities abilities() const;   // nothing in it while no daemon answers

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <fstream>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 #endif
 
+#include "places.h"
 #include "samples.h"
 
 namespace foleyd {
@@ -35,11 +35,6 @@ std::string sign(const std::string& key, const std::string* frames) {
     unsigned char made[crypto_auth_hmacsha256_BYTES];
     crypto_auth_hmacsha256_final(&state, made);
     return hex(made, sizeof made);
-}
-
-std::string variable(const char* name) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? "" : value;
 }
 
 std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }

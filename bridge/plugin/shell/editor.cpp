@@ -1,16 +1,15 @@
 #include "editor.h"
 
+#include "colours.h"
+
 namespace foleyd {
 namespace {
 
 constexpr int candidate_count = 4, pads_a_page = 16;
 constexpr Field shown_fields[] = {Field::gain,   Field::pan,     Field::tune,   Field::choke,
                                   Field::attack, Field::release, Field::voices, Field::output};
-const juce::Colour ground(0xff1d2126), raised(0xff2b3138), bright(0xffe8e6e0), warm(0xffe0a458), calm(0xff7fb069), alarm(0xffd8574a);
 
 juce::Colour colour_of(Light light) { return light == Light::green ? calm : light == Light::yellow ? warm : alarm; }
-
-juce::String text(const std::string& utf8) { return juce::String::fromUTF8(utf8.c_str(), static_cast<int>(utf8.size())); }
 
 juce::String number_text(const Json& recipe, const char* name) {
     const double value = number_of(recipe, name, -1);
@@ -85,7 +84,12 @@ void Wave::move(float share) {
     repaint();
 }
 
-Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(processor.board), wave_(processor.board) {
+Editor::Editor(Processor& processor)
+    : AudioProcessorEditor(processor), board_(processor.board), shelf_(processor.shelf),
+      wave_(processor.board), browser_(processor.board, processor.shelf, [this] { store_recipe(); }, [this] {
+          show_recipe();   // a preset's words, not those that stood in the fields
+          board_.request(pad_, candidate_count);
+      }) {
     const auto add = [this](juce::Component& part, const juce::String& title) {
         part.setTitle(title);
         addAndMakeVisible(part);
@@ -149,6 +153,8 @@ Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(p
     for (int k = 0; k < candidate_count; ++k) {
         auto* button = candidates_.add(new juce::TextButton("-"));
         add(*button, "Candidate " + juce::String(k + 1));
+        button->setTooltip("Press to hear it and have it on the pad; drag it out as a file.");
+        button->addMouseListener(this, false);
         button->onStateChange = [this, k, button] {
             if (button->isDown() && holder_ == nullptr) board_.pick(pad_, static_cast<std::size_t>(k));   // before it plays
             holds(*button, pad_);
@@ -163,6 +169,8 @@ Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(p
     for (int k = 0; k < pads_a_page; ++k) {
         auto* button = pads_.add(new juce::TextButton());
         add(*button, "Pad");
+        button->setTooltip("Press to play; drag the clip out as a file, drop audio files in.");
+        button->addMouseListener(this, false);
         button->onStateChange = [this, k, button] {
             const int pad = page_ * pads_a_page + k;
             if (holds(*button, pad)) choose(pad);
@@ -206,8 +214,9 @@ Editor::Editor(Processor& processor) : AudioProcessorEditor(processor), board_(p
     references_.onClick = [this] { board_.references = references_.getToggleState(); };
     setWantsKeyboardFocus(true);
     setResizable(true, true);
-    setResizeLimits(720, 620, 2560, 1920);
-    setSize(900, 820);
+    addAndMakeVisible(browser_);
+    setResizeLimits(960, 640, 4096, 3072);
+    setSize(1180, 840);
     choose(board_.chosen);
     startTimerHz(15);
 }
@@ -221,6 +230,8 @@ void Editor::paint(juce::Graphics& g) { g.fillAll(ground); }
 
 void Editor::resized() {
     auto area = getLocalBounds().reduced(10);
+    browser_.setBounds(area.removeFromRight(juce::jmax(280, area.getWidth() / 4)));
+    area.removeFromRight(10);
     const int row = juce::jlimit(26, 60, area.getHeight() / 22), gap = row / 4;
     const auto line = [&] {
         auto taken = area.removeFromTop(row);
@@ -287,6 +298,40 @@ void Editor::resized() {
     }
 }
 
+int Editor::pad_at(int x, int y) const {
+    for (int k = 0; k < pads_.size(); ++k)
+        if (pads_[k]->getBounds().contains(x, y)) return page_ * pads_a_page + k;
+    return pad_;
+}
+
+void Editor::aim(int pad) {
+    aimed_ = pad;
+    for (int k = 0; k < pads_.size(); ++k)
+        pads_[k]->setColour(juce::ComboBox::outlineColourId, page_ * pads_a_page + k == pad ? warm : findColour(juce::ComboBox::outlineColourId));
+}
+
+void Editor::filesDropped(const juce::StringArray& files, int x, int y) {
+    std::vector<std::filesystem::path> paths;
+    for (const auto& file : files) paths.emplace_back(file.toStdString());
+    shelf_.import(pad_at(x, y), std::move(paths));
+    aim(-1);
+}
+
+void Editor::mouseDrag(const juce::MouseEvent& event) {
+    if (dragging_ || event.getDistanceFromDragStart() < 12) return;
+    const auto* source = dynamic_cast<juce::TextButton*>(event.eventComponent);
+    const int take = candidates_.indexOf(source), at = pads_.indexOf(source);
+    if (take < 0 && at < 0) return;
+    const auto view = board_.view(take < 0 ? page_ * pads_a_page + at : pad_);
+    const auto sound = take < 0 ? view.sound
+                       : take < static_cast<int>(view.candidates.size()) ? view.candidates[static_cast<std::size_t>(take)].sound : nullptr;
+    const auto path = shelf_.dragged(sound, text_of(view.recipe, "prompt"));
+    if (path.empty()) return;   // it is being written: the next move of the pointer asks again
+    dragging_ = true;
+    let_go();
+    performExternalDragDropOfFiles({juce::String(path.string())}, false, this, [this] { dragging_ = false; });
+}
+
 // Ctrl-Return generates from everywhere, escape cancels. Ctrl-Z is the text's own while a text is typed.
 bool Editor::keyPressed(const juce::KeyPress& key) {
     constexpr int command = juce::ModifierKeys::commandModifier;
@@ -337,6 +382,8 @@ void Editor::show_recipe() {
     const auto& recipe = view.recipe;
     recipes_ = view.recipes;
     prompt_.setText(text(text_of(recipe, "prompt")), false);
+    const auto operation = text_of(recipe, "operation");
+    names_[0]->setText(operation.empty() ? "Prompt" : "Prompt: " + text(operation), juce::dontSendNotification);
     negative_.setText(text(text_of(recipe, "negative")), false);
     seconds_.setText(number_text(recipe, "seconds"), false);
     bars_.setText(number_text(recipe, "bars"), false);
@@ -348,7 +395,8 @@ void Editor::show_recipe() {
 }
 
 void Editor::store_recipe() {
-    Json recipe = board_.view(pad_).recipe;
+    // what a preset said beyond the fields, such as that it is a loop, goes with its words
+    Json recipe = prompt_.isEmpty() ? Json::object() : board_.view(pad_).recipe;
     recipe["prompt"] = prompt_.getText().toStdString();
     recipe["negative"] = negative_.getText().toStdString();
     const struct { const juce::TextEditor& field; const char* name; } numbers[] = {
@@ -385,6 +433,7 @@ juce::String Editor::length_in_words() const {
 
 void Editor::timerCallback() {
     const auto state = board_.link_state();
+    browser_.refresh();
     light_.setText(juce::String::fromUTF8("\xe2\x97\x8f ") + text(state.sentence), juce::dontSendNotification);
     light_.setColour(juce::Label::textColourId, colour_of(state.light));
     start_.setVisible(state.light == Light::red);

@@ -3,6 +3,7 @@
 
 #include <juce_gui_basics/juce_gui_basics.h>
 
+#include "browser.h"
 #include "processor.h"
 
 namespace foleyd {
@@ -28,15 +29,25 @@ private:
     std::vector<float> peaks_;
 };
 
-class Editor final : public juce::AudioProcessorEditor, private juce::Timer {
+class Editor final : public juce::AudioProcessorEditor, public juce::FileDragAndDropTarget, public juce::DragAndDropContainer,
+                     private juce::Timer {
 public:
     explicit Editor(Processor& processor);
     ~Editor() override;
     void paint(juce::Graphics& g) override;
     void resized() override;
     bool keyPressed(const juce::KeyPress& key) override;
+    bool isInterestedInFileDrag(const juce::StringArray&) override { return true; }
+    void fileDragMove(const juce::StringArray&, int x, int y) override { aim(pad_at(x, y)); }
+    void fileDragExit(const juce::StringArray&) override { aim(-1); }
+    void filesDropped(const juce::StringArray& files, int x, int y) override;
+    // Of pads and takes: away from them is out of the window, as a file.
+    void mouseDrag(const juce::MouseEvent& event) override;
+    void mouseUp(const juce::MouseEvent&) override { dragging_ = false; }
 
 private:
+    int pad_at(int x, int y) const;   // of the page; the chosen one elsewhere
+    void aim(int pad);
     void timerCallback() override;
     void choose(int pad);
     void show_recipe();
@@ -50,7 +61,10 @@ private:
     void let_go();
 
     Board& board_;
+    Shelf& shelf_;
     int pad_ = 0, page_ = 0;
+    int aimed_ = -1;           // the pad that files would fall on
+    bool dragging_ = false;    // a file is on its way out
     juce::Button* holder_ = nullptr;   // the button that holds a pad, and which
     int pressed_ = 0;
     unsigned version_ = ~0u, recipes_ = 0;
@@ -66,6 +80,7 @@ private:
     juce::ToggleButton keyboard_{"Play this pad over the keyboard"};
     juce::Slider root_, master_;
     Wave wave_;
+    Browser browser_;
     juce::TooltipWindow tips_{this};
 };
 

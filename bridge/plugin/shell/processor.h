@@ -4,6 +4,7 @@
 #include <juce_audio_processors/juce_audio_processors.h>
 
 #include "board.h"
+#include "shelf.h"
 
 namespace foleyd {
 
@@ -12,6 +13,7 @@ public:
     Processor();
 
     Board board;
+    Shelf shelf{board};
 
     const juce::String getName() const override { return "foleyd"; }
     bool isBusesLayoutSupported(const BusesLayout& layout) const override;

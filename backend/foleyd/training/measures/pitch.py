@@ -110,7 +110,7 @@ class Pitch:
             and NOTES[0] <= self._world.sources[row].key <= NOTES[-1]
         ]  # fmt: skip
         keys = [self._world.sources[row].key for row in rows]
-        return hits([fundamental(self._world.wave(row)) for row in rows], keys) if rows else {}
+        return hits([fundamental(self._world.wave(int(row))) for row in rows], keys) if rows else {}
 
 
 def hits(found: Sequence[float | None], keys: Sequence[int]) -> dict[str, float]:

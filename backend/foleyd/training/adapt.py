@@ -25,6 +25,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor
 
+from foleyd import mixture
 from foleyd.diffusion import noise, schedulers
 from foleyd.diffusion.guidance import Guidance, Guided
 from foleyd.diffusion.loop import sample
@@ -211,7 +212,7 @@ def _words(about: checkpoint.Checkpoint) -> Callable[[list[str]], Tensor]:
 
     def embed(texts: list[str]) -> Tensor:
         with torch.no_grad():
-            return torch.cat([said.mixed([prompts.mixture.Part(text, 1.0)]) for text in texts])
+            return torch.cat([said.mixed([mixture.Part(text, 1.0)]) for text in texts])
 
     return embed
 

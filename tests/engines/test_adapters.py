@@ -16,12 +16,13 @@ import adapters as made
 import audioldm_reference as reference
 from foleyd import recipe as recipes
 from foleyd.bench import random_model as tiny
-from foleyd.engines import adapters, base, catalog
+from foleyd.engines import adapters, base, catalog, checkpoint
 from foleyd.engines.adapted import PREFIX, UP, merged
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.catalog import Entry
 from foleyd.errors import BadRequest, ModelBroken, ModelMissing
 from foleyd.recipe import Recipe, take_id
+from foleyd.runtime.eager import Eager
 
 HOW = {"runtime": "torch", "precision": "float32", "bucket": "t8"}
 
@@ -135,6 +136,31 @@ def test_weight_and_version_are_part_of_a_take_s_id(engine: AudioLDM) -> None:
     assert len({take_id(made, **HOW) for made in (plain, one, *others)}) == 5
     assert recipes.change(one, adapter="one").adapter_revision == ""
     assert recipes.change(recipes.change(one, adapter_weight=0.3), adapter="") == plain
+
+
+class Prepared(Eager):
+    """Torch, as far as numbers go, under the name of a runtime whose networks are prepared."""
+
+    name = "openvino"
+
+
+def test_beside_another_runtime_torch_makes_it_and_who_insists_is_told(
+    engine: AudioLDM, model: Entry, folder: Path
+) -> None:
+    one = made.put("one", model, made.pairs(unet(folder)))
+    wanted = recipe(engine, adapter="one", adapter_revision=one.revision)
+    about = checkpoint.read(folder)
+    open_to_any, pinned = (
+        AudioLDM(about, engine.networks, Prepared("cpu"), pinned=insists) for insists in (False, True)
+    )
+    [take] = open_to_any.render([wanted])
+    assert (take.runtime, take.precision) == ("torch", "float32")
+    assert np.array_equal(take.samples, samples(engine, wanted))
+    assert open_to_any.render([recipe(engine)])[0].runtime == "openvino"
+    with pytest.raises(BadRequest, match="runs networks as they were prepared, without an adapter"):
+        pinned.render([wanted])
+    assert pinned.render([recipe(engine)])[0].runtime == "openvino"
+    open_to_any.unload()
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "a\\b", "..", ".hidden", "a.b", "a b", "x" * 65])

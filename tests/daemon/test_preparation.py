@@ -127,9 +127,9 @@ def test_a_worker_goes_on_with_torch_and_then_by_openvino(tmp_path: Path) -> Non
         supervisor._preparation._rest_s = 0.0
         try:
             async with asyncio.timeout(DEADLINE):
-                before = await supervisor.render(wanted, folder=model, model="tiny", revision="")
+                [before] = await supervisor.render([wanted], folder=model, model="tiny", revision="")
                 await faster.wait()
-                after = await supervisor.render(wanted, folder=model, model="tiny", revision="")
+                [after] = await supervisor.render([wanted], folder=model, model="tiny", revision="")
         finally:
             await supervisor.close()
         assert (before.runtime, after.runtime) == ("torch", "openvino")

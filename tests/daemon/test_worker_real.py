@@ -57,7 +57,8 @@ def test_the_starter_is_supervised_through_a_kill(full: Recipe) -> None:
 
     async def render(supervisor: Supervisor, steps: int, **options: Any) -> frames.Audio:
         wanted = recipe.change(full, steps=steps, seconds=1.0)
-        return await supervisor.render(wanted, folder=folder, model="starter", revision="1", **options)
+        [audio] = await supervisor.render([wanted], folder=folder, model="starter", revision="1", **options)
+        return audio
 
     async def scenario() -> None:
         supervisor = Supervisor(device="cpu", threads=2, on_state=seen.append)

@@ -29,7 +29,7 @@ def test_every_prompt_becomes_a_tile_and_a_clip_that_says_how_it_was_made(tmp_pa
     files = showcase.show(
         Beeper(), catalog.resolve("starter"), tmp_path, lines.append, 5, ["a beep!", "silence", "Low beep"]
     )
-    assert [file.name for file in files] == ["01-a-beep-.ogg", "03-low-beep.ogg", "sounds.png"]
+    assert [file.name for file in files] == ["01-a-beep.ogg", "03-low-beep.ogg", "sounds.png"]
     samples, rate = read_clip(files[0])
     assert (rate, samples.shape[-1]) == (16_000, 40_960)
     about = read_meta(files[0])

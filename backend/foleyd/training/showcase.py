@@ -76,7 +76,7 @@ def show(
             tiles.append((f"{prompt}: {error.reason}", np.full((4, 64), -11.5)))
             continue
         meta = ClipMeta(recipe=wish, licence=entry.licence, sellable=entry.sellable)
-        file = sounds / f"{number:02}-{re.sub('[^a-z0-9]+', '-', prompt)}.ogg"
+        file = sounds / f"{number:02}-{_plain(prompt)}.ogg"
         write_clip(file, finished.samples, finished.rate, meta)
         files.append(file)
         mono = torch.from_numpy(np.atleast_2d(finished.samples).mean(0, dtype=np.float32))
@@ -84,3 +84,8 @@ def show(
         log(f"{number}/{len(prompts)} {prompt}")
     contact(picture, tiles, COLUMNS)
     return [*files, picture]
+
+
+def _plain(prompt: str) -> str:
+    """A prompt as a part of a file's name."""
+    return re.sub("[^a-z0-9]+", "-", prompt.lower()).strip("-")

@@ -104,7 +104,7 @@ class Pitch:
         that are asked for."""
         played = {preset for _, preset in INSTRUMENTS}
         rows = [
-            row
+            int(row)
             for row in np.flatnonzero(self._world.unheard)
             if self._world.labels[row] in played
             and NOTES[0] <= self._world.sources[row].key <= NOTES[-1]

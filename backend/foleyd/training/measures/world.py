@@ -57,7 +57,7 @@ class World:
 
     def wave(self, row: int) -> npt.NDArray[np.float32]:
         """The first 2.56 s of a clip, float32 samples."""
-        return np.asarray(self.waves[row, : FRAMES * HOP], np.float32) / np.float32(32767)
+        return (self.waves[row, : FRAMES * HOP] / np.float32(32767)).astype(np.float32)
 
     def said(self, texts: Sequence[str]) -> npt.NDArray[np.float16]:
         """Where the text tower puts texts, `[texts, d]`."""

@@ -96,32 +96,32 @@ def _gain(level: float, step: float, frames: int) -> float:
 
 
 @njit
-def _add_plain(state: State, slot: int, at: int, done: int, run: int) -> None:
-    """Add samples of a voice whose clip is one sound."""
-    vi, vf = state.vi, state.vf
-    row, loop = vi[slot, m.V_CLIP], vi[slot, m.V_LOOP]
-    frames, start, end = (
-        state.clips[row, m.C_FRAMES],
-        state.clips[row, m.C_LOOP_START],
-        state.clips[row, m.C_LOOP_END],
-    )
-    position, rate, velocity = vf[slot, m.V_POSITION], vf[slot, m.V_RATE], vf[slot, m.V_VELOCITY]
-    level, step = vf[slot, m.V_LEVEL], vf[slot, m.V_STEP]
-    clip = _clip(state, state.clips[row, m.C_ADDRESS], row)
-    into = state.pad[vi[slot, m.V_PAD]]
+def _add_plain(
+    into: Samples, clip: Samples, floats: npt.NDArray[np.float64], loop: int, start: int, end: int, done: int
+) -> None:
+    """Add samples of a voice of these `floats` whose clip is one sound; `into` begins at sample `done` of the
+    segment. Without the state: to hand that on takes longer than to add a few samples."""
+    position, rate, velocity = floats[m.V_POSITION], floats[m.V_RATE], floats[m.V_VELOCITY]
+    level, step, frames = floats[m.V_LEVEL], floats[m.V_STEP], clip.shape[0]
     if rate == 1.0 and position == math.floor(position):
-        first = int(position) - done
-        for k in range(done, done + run):
-            gain = _gain(level, step, k + 1) * velocity
-            into[at + k, 0] += clip[first + k, 0] * gain
-            into[at + k, 1] += clip[first + k, 1] * gain
+        first = int(position)
+        if step == 0.0:
+            gain = level * velocity
+            for k in range(into.shape[0]):
+                into[k, 0] += clip[first + k, 0] * gain
+                into[k, 1] += clip[first + k, 1] * gain
+            return
+        for k in range(into.shape[0]):
+            gain = _gain(level, step, done + k + 1) * velocity
+            into[k, 0] += clip[first + k, 0] * gain
+            into[k, 1] += clip[first + k, 1] * gain
         return
-    for k in range(done, done + run):
-        gain = _gain(level, step, k + 1) * velocity
+    for k in range(into.shape[0]):
+        gain = _gain(level, step, done + k + 1) * velocity
         whole = int(position)
         places, counts = _places(whole, frames, loop, start, end), _weights(position - whole)
-        into[at + k, 0] += _between(clip, places, counts, 0) * gain
-        into[at + k, 1] += _between(clip, places, counts, 1) * gain
+        into[k, 0] += _between(clip, places, counts, 0) * gain
+        into[k, 1] += _between(clip, places, counts, 1) * gain
         position += rate
 
 
@@ -138,20 +138,30 @@ def _add_stages(state: State, slot: int, at: int, done: int, run: int) -> None:
     position, rate, velocity = vf[slot, m.V_POSITION], vf[slot, m.V_RATE], vf[slot, m.V_VELOCITY]
     level, step = vf[slot, m.V_LEVEL], vf[slot, m.V_STEP]
     into, last = state.pad[pad], state.clips[row, m.C_STAGES] - 1
+    exact = rate == 1.0 and position == math.floor(position)
+    moving = state.pi[pad, m.P_FADING] > done
+    first, share, even = 0, 0.0, 1.0
+    near = far = _clip(state, state.stages[row, 0], row)
     for k in range(done, done + run):
-        place = fader_at(state, pad, k + 1) * last
-        first = min(int(place), last - 1)
-        share = place - first
-        near = _clip(state, state.stages[row, first], row)
-        far = _clip(state, state.stages[row, first + 1], row)
-        # as loud on the way as at its ends, whatever the two have in common
-        even = 1.0 / math.sqrt(1.0 - 2.0 * share * (1.0 - share) * (1.0 - state.alike[row, first]))
+        if moving or k == done:
+            place = fader_at(state, pad, k + 1) * last
+            first = min(int(place), last - 1)
+            share = place - first
+            near = _clip(state, state.stages[row, first], row)
+            far = _clip(state, state.stages[row, first + 1], row)
+            # as loud on the way as at its ends, whatever the two have in common
+            even = 1.0 / math.sqrt(1.0 - 2.0 * share * (1.0 - share) * (1.0 - state.alike[row, first]))
         gain = _gain(level, step, k + 1) * velocity
         whole = int(position)
-        places, counts = _places(whole, frames, loop, start, end), _weights(position - whole)
-        for side in range(2):
-            left, right = _between(near, places, counts, side), _between(far, places, counts, side)
-            into[at + k, side] += (left * (1.0 - share) + right * share) * even * gain
+        if exact:
+            for side in range(2):
+                left, right = float(near[whole, side]), float(far[whole, side])
+                into[at + k, side] += (left * (1.0 - share) + right * share) * even * gain
+        else:
+            places, counts = _places(whole, frames, loop, start, end), _weights(position - whole)
+            for side in range(2):
+                left, right = _between(near, places, counts, side), _between(far, places, counts, side)
+                into[at + k, side] += (left * (1.0 - share) + right * share) * even * gain
         position += rate
 
 
@@ -187,7 +197,10 @@ def _voice(state: State, slot: int, at: int, count: int) -> None:
         if state.clips[row, m.C_STAGES] > 1:
             _add_stages(state, slot, at, done, run)
         else:
-            _add_plain(state, slot, at, done, run)
+            into = state.pad[vi[slot, m.V_PAD], at + done : at + done + run]
+            clip = _clip(state, state.clips[row, m.C_ADDRESS], row)
+            loop, start = vi[slot, m.V_LOOP], state.clips[row, m.C_LOOP_START]
+            _add_plain(into, clip, vf[slot], loop, start, end, done)
         vf[slot, m.V_POSITION] = position + rate * run
         done += run
     if heard < count:
@@ -249,7 +262,8 @@ def _segment(state: State, at: int, count: int, frames: int) -> None:
     for pad in range(m.PADS):
         if state.pi[pad, m.P_TOUCHED] == 1:
             _pad(state, pad, at, count)
-        pass_fader(state, pad, count)
+        if state.pi[pad, m.P_FADING] > 0:
+            pass_fader(state, pad, count)
 
 
 @njit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from plugin_build import RELEASE, Builds, juce, module
 
@@ -47,10 +49,18 @@ def opened(builds: Builds) -> Iterator[Opened]:
             plugin.close()
 
 
-def session(recipe: dict[str, Any], **play: float) -> bytes:
-    """A VST3 host's file of a plugin whose first pad has a recipe and no clip."""
-    text = json.dumps({"pads": [{"pad": 0, "recipe": recipe, "play": play}]}).encode()
-    return _hosted(b"foleyd1\n" + struct.pack("<I", len(text)) + text)
+def session(recipe: dict[str, Any], clip: np.ndarray | None = None, **play: float) -> bytes:
+    """A VST3 host's file of a plugin whose first pad has a recipe, and a clip where one is given: one channel
+    at 48 kHz within -1 … 1."""
+    pad: dict[str, Any] = {"pad": 0, "recipe": recipe, "play": play}
+    flac = b""
+    if clip is not None:
+        file = io.BytesIO()
+        soundfile.write(file, clip, RATE, format="FLAC", subtype="PCM_24")
+        flac = file.getvalue()
+        pad["clip"] = {"id": "", "bytes": len(flac), "scale": 1.0}
+    text = json.dumps({"pads": [pad]}).encode()
+    return _hosted(b"foleyd1\n" + struct.pack("<I", len(text)) + text + flac)
 
 
 def _hosted(state: bytes) -> bytes:

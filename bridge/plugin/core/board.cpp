@@ -41,7 +41,7 @@ Json sound_recipe(const Json& given) {
 
 int drawn_seed() {
     static std::random_device source;
-    return std::uniform_int_distribution<int>(0, 2147483647 - 64)(source);   // candidates count up from it
+    return std::uniform_int_distribution<int>(0, most_drawn_seed - 64)(source);   // candidates count up from it
 }
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }

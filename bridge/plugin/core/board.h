@@ -18,6 +18,9 @@
 
 namespace foleyd {
 
+// Drawn seeds are below this: hosts that know only floats keep them exactly.
+constexpr int most_drawn_seed = 1 << 24;
+
 // What the editor shows of a pad.
 struct PadView {
     Json recipe;

@@ -13,7 +13,10 @@ juce::Colour colour_of(Light light) { return light == Light::green ? calm : ligh
 
 juce::String number_text(const Json& recipe, const char* name) {
     const double value = number_of(recipe, name, -1);
-    return value < 0 ? juce::String() : juce::String(value);
+    if (value < 0) return {};
+    // a double's own text rounds a seed to six digits
+    const auto whole = static_cast<juce::int64>(value);
+    return static_cast<double>(whole) == value ? juce::String(whole) : juce::String(value);
 }
 
 }  // namespace
@@ -123,7 +126,7 @@ Editor::Editor(Processor& processor)
     negative_.setInputRestrictions(1000);
     add(dice_, "Draw a seed");
     dice_.onClick = [this] {
-        seed_.setText(juce::String(juce::Random::getSystemRandom().nextInt(2147483647)));
+        seed_.setText(juce::String(juce::Random::getSystemRandom().nextInt(most_drawn_seed)));
         store_recipe();
     };
     add(lock_, "Lock the seed");

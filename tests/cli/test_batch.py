@@ -113,7 +113,7 @@ trim = false
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("b.csv", "prompt,seconds\na,1\nb,99\n", "b.csv line 3: seconds is 99"),
+        ("b.csv", "prompt,seconds\na,1\nb,999\n", "b.csv line 3: seconds is 999"),
         ("b.csv", 'prompt,seconds\n"a\nb",1\n\nc,x\n', "b.csv line 5: seconds is 'x'"),
         ("b.csv", "prompt,sceduler\na,ddim\n", "b.csv line 1: there is no column 'sceduler': did you mean"),
         ("b.csv", "prompt,scheduler\na,lcm\n", "b.csv line 2: scheduler is 'lcm'"),

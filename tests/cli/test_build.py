@@ -123,7 +123,7 @@ def test_a_project_from_its_first_build_to_its_last(
     [
         (("count = 2", "count = 0"), "sounds.laser has count 0: give 1 to 64"),
         (("count = 2", "cuont = 2"), "sounds.laser has no 'cuont': did you mean 'count'?"),
-        (("seconds = 0.5", "seconds = 99"), "seconds is 99"),
+        (("seconds = 0.5", "seconds = 999"), "seconds is 999"),
         (('folder = "weapons"', 'folder = "../up"'), "give one below the list's own"),
         (('folder = "assets"', 'folder = "/tmp"'), "give one below the list's own"),
         (('"ogg"', '"mp3"'), "format is 'mp3'"),

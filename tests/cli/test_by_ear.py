@@ -112,7 +112,7 @@ def test_a_library_is_searched_by_words_file_and_clip(
         again = run("library", "similar", file(tmp_path, "high tone"), "--limit", 1, "--json").json
         assert again["similarity"] == by_file["similarity"]
         # over OSC the same, and who likes a clip sees that it is liked
-        assert run("library", "rate", clips["high tone"], 4).status == 0
+        assert run("library", "rate", 4, clips["high tone"]).status == 0
         over_osc = told(served.osc, "/clip/similar", clips["hiss"], "limit", 1)
         first = near["clips"][0]
         assert over_osc[0][:6] == ("/clip/similar", clips["hiss"], 0, 2, first["clip_id"], first["name"])

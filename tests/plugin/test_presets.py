@@ -73,7 +73,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "no prompt": {"recipe": {}},
     "empty prompt": {"recipe": {"prompt": ""}},
     "long prompt": {"recipe": {"prompt": "x" * 1001}},
-    "seconds": {"recipe": {"prompt": "a", "seconds": 31}},
+    "seconds": {"recipe": {"prompt": "a", "seconds": 601}},
     "steps": {"recipe": {"prompt": "a", "steps": 2.5}},
     "scheduler": {"recipe": {"prompt": "a", "scheduler": "x"}},
     "seed": {"recipe": {"prompt": "a", "seed": -1}},

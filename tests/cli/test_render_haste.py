@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
+import believed_costs
 import gated_worker
 from foleyd.audio.export import read_recipe
-from foleyd.daemon.estimate import CostModel, Work
-from foleyd.engines import catalog
 from foleyd.wire.connection import default_path
 from serving import Served
 
@@ -25,15 +24,7 @@ STEP_S = 10.0
 @pytest.fixture
 def slow_machine(own_home: Path) -> Path:
     """A machine that is believed to be slow."""
-    starter = catalog.resolve("starter")
-    cost = CostModel(own_home / "cache" / "costs.json", device="an abacus")
-    for steps in (4, 10, 20, 40):
-        for seconds in (0.5, 1.0):
-            work = Work(
-                model=f"{starter.id} {starter.revision[:12]}", seconds=seconds, steps=steps, guided=True
-            )
-            cost.observe(work, STEP_S * steps * seconds / 0.5)
-    cost.save()
+    believed_costs.believe(own_home, STEP_S)
     return own_home
 
 

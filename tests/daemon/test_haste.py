@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import believed_costs
 import gated_worker
 from foleyd.client import Client, Result
-from foleyd.daemon.estimate import CostModel, Work
-from foleyd.engines import catalog
 from foleyd.errors import BadRequest, TooSlow
 from foleyd.messages import JobEvent, LibraryRequest
 from serving import PATIENCE, Served
@@ -24,15 +23,7 @@ STEP_S = 0.1
 def served(tmp_path: Path) -> Iterator[Served]:
     """A daemon that believes in a slow machine, until it has rendered."""
     home = tmp_path
-    starter = catalog.resolve("starter")
-    cost = CostModel(home / "cache" / "costs.json", device="an abacus")
-    for steps in (4, 10, 20, 40):
-        for seconds in (0.5, 1.0):
-            work = Work(
-                model=f"{starter.id} {starter.revision[:12]}", seconds=seconds, steps=steps, guided=True
-            )
-            cost.observe(work, STEP_S * steps * seconds / 0.5)
-    cost.save()
+    believed_costs.believe(home, STEP_S)
     with Served(home, worker=gated_worker.COMMAND) as daemon:
         yield daemon
 

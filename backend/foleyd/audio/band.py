@@ -11,8 +11,6 @@ from collections.abc import Callable
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-from scipy.ndimage import minimum_filter1d
-from scipy.signal import fftconvolve, firwin, kaiser_atten, kaiser_beta
 
 from foleyd.anew import HELD
 from foleyd.audio.patch import BESIDE_SECONDS, FADE_SECONDS, resized
@@ -158,6 +156,10 @@ def _fitted(
 ) -> NDArray[np.float64]:
     """`highs` `[n]`, quieter where they would take `lows` `[channels, n]` past full scale: what is cut off
     there would be heard below the cutoff too. `passing` lets their band through."""
+    # imported on use, here and below: scipy.signal takes a second, and few commands work on a band
+    from scipy.ndimage import minimum_filter1d
+    from scipy.signal import fftconvolve
+
     size = round(_GIVING_WAY_S * rate) | 1
     window = np.hanning(size + 2)[1:-1]
     for _ in range(_TRIES):
@@ -178,6 +180,8 @@ def _room(lows: NDArray[np.float64], highs: NDArray[np.float64]) -> NDArray[np.f
 
 
 def _high_pass(rate: int, cut: float) -> NDArray[np.float64]:
+    from scipy.signal import firwin, kaiser_atten, kaiser_beta
+
     width = cut * (CROSSOVER - 1)
     taps = math.ceil((STOPBAND_DB - 7.95) / (2.285 * 2 * math.pi * width / rate)) | 1
     beta = kaiser_beta(max(STOPBAND_DB, kaiser_atten(taps, width / (rate / 2))))
@@ -188,6 +192,8 @@ def _high_pass(rate: int, cut: float) -> NDArray[np.float64]:
 
 
 def _through(signal: NDArray[np.float64], taps: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.signal import fftconvolve
+
     # mirrored, for a step where the sound is cut would be taken for highs
     around = np.pad(signal, len(taps) // 2, mode="symmetric")
     found: NDArray[np.float64] = fftconvolve(around, taps, mode="valid")

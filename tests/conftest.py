@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,18 @@ os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 # as workers do (`foleyd.daemon.life`): tests run beside daemons, compilers and each other
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# the live host's mixer takes most of a minute to compile: once for all processes of all runs in a checkout
+os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "d" / "numba")
+
 # a slow machine is not a failure, and examples are not kept in the working tree
 settings.register_profile("foleyd", deadline=None, database=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("foleyd")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Tell a failure when it comes: a run that is stopped before its end says what went wrong, too."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\n{report.nodeid} failed at its {report.when}:\n{report.longreprtext}", file=sys.__stdout__)
 
 
 @pytest.fixture(autouse=True)
@@ -33,16 +43,6 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     # one runtime for all, so that no daemon prepares a model in the background of another test
     monkeypatch.setenv("FOLEYD_RUNTIME", "torch")
     return home
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Every process of a run finds what one of them has compiled, those that run tests side by side, too."""
-    run = tmp_path_factory.getbasetemp()
-    whole = run.parent if "PYTEST_XDIST_WORKER" in os.environ else run
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NUMBA_CACHE_DIR", str(whole / "numba"))
-        yield
 
 
 @pytest.fixture(autouse=True)

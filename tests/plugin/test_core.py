@@ -18,6 +18,7 @@ def test_the_core_as_it_is_released(builds: Builds, program: str) -> None:
     _passes(builds("shell", *RELEASE) / "tests" / program)
 
 
+@pytest.mark.timeout(3600)  # it builds, too
 @pytest.mark.parametrize("kind", SANITIZED)
 def test_the_core_under_sanitizers(builds: Builds, kind: str) -> None:
     options = (*CORE, f"-DFOLEYD_SANITIZE={SANITIZED[kind]}", "-DCMAKE_BUILD_TYPE=RelWithDebInfo")

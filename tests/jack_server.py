@@ -10,16 +10,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-import jack
 import numpy as np
 import numpy.typing as npt
 
 import programs
-from foleyd_live import jacklibrary
+from foleyd_live.jacklibrary import AUDIO, IS_INPUT, IS_OUTPUT, ffi, library
+from foleyd_live.jacknative import PythonProcess
 
 PATIENCE_S = 120.0
+# `JackNoStartServer` and `JackServerName`
+_NO_START_SERVER, _SERVER_NAME = 1, 4
 _names = itertools.count()
 
 Samples = npt.NDArray[np.float32]
@@ -65,11 +67,10 @@ class Server:
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, "jackd has ended"
-        try:
-            jack.Client("ready", no_start_server=True, servername=self.name).close()
-        except jack.JackOpenError:
-            return False
-        return True
+        client = _open(self, "ready")
+        if client:
+            library().jack_client_close(client)
+        return bool(client)
 
     def stop(self, *, crash: bool = False) -> None:
         """End it, as a crash would where that is asked for."""
@@ -92,8 +93,6 @@ def served(
     rate: int = 48_000, block: int = 256, channels: int = 4, *, realtime: bool = False
 ) -> Iterator[Server]:
     """A server for the length of a block, and this process's default one."""
-    jack.set_error_function(lambda message: None)
-    jack.set_info_function(lambda message: None)
     server = Server(rate, block, channels, realtime=realtime)
     before = {name: os.environ.get(name) for name in server.environment}
     os.environ.update(server.environment)
@@ -109,11 +108,58 @@ def served(
                 os.environ[name] = value
 
 
-class _Client:
-    """A client of `server`, with the block it is made for."""
+def _open(server: Server, name: str) -> Any:
+    """A client of `server` by JACK's own library; something false where it does not answer."""
+    options = _NO_START_SERVER | _SERVER_NAME
+    server_name = ffi.new("char[]", server.name.encode())
+    return library().jack_client_open(name.encode(), options, ffi.new("int *"), server_name)
 
-    def __init__(self, server: Server, name: str) -> None:
-        self._client = jack.Client(name, no_start_server=True, servername=server.name)
+
+class _Client:
+    """A client of `server` whose cycles call :meth:`_cycle`, on a thread that JACK may end at any time."""
+
+    def __init__(self, server: Server, name: str, channels: int, direction: int) -> None:
+        self._jack = library()
+        self._client = _open(server, name)
+        assert self._client, f"{server.name} takes no client"
+        self._ports = [
+            self._jack.jack_port_register(self._client, f"{name}_{number}".encode(), AUDIO, direction, 0)
+            for number in range(channels)
+        ]
+        self._process = PythonProcess(self._cycle)
+        self._jack.jack_set_process_callback(self._client, self._process.call, self._process.data)
+
+    def _cycle(self, frames: int) -> None:
+        raise NotImplementedError
+
+    def _buffers(self, frames: int) -> list[Samples]:
+        """This cycle's samples of every port."""
+        get = self._jack.jack_port_get_buffer
+        return [np.frombuffer(ffi.buffer(get(port, frames), 4 * frames), np.float32) for port in self._ports]
+
+    def _connect(self, pattern: str, direction: int) -> None:
+        """Begin, and connect every port to one of another client's, once that has so many."""
+        assert not self._jack.jack_activate(self._client)
+        names: list[bytes] = []
+
+        def enough() -> bool:
+            names[:] = self._found(pattern, direction)
+            return len(names) >= len(self._ports)
+
+        wait(enough, f"no {len(self._ports)} ports {pattern} appear on the server")
+        for port, other in zip(self._ports, names, strict=False):
+            own = self._jack.jack_port_name(port)
+            ends = (other, own) if direction == IS_OUTPUT else (own, other)
+            assert not self._jack.jack_connect(self._client, *ends)
+
+    def _found(self, pattern: str, direction: int) -> list[bytes]:
+        found = self._jack.jack_get_ports(self._client, pattern.encode(), AUDIO, direction)
+        if not found:
+            return []
+        names = list(itertools.takewhile(bool, (found[place] for place in itertools.count())))
+        texts = [bytes(ffi.string(name)) for name in names]
+        self._jack.jack_free(found)
+        return texts
 
     def __enter__(self) -> Self:
         return self
@@ -121,37 +167,9 @@ class _Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.deactivate()
-        self._client.close()
-
-    def _found(self, pattern: str, count: int, *, is_output: bool) -> list[jack.Port]:
-        ports: list[jack.Port] = []
-
-        def enough() -> bool:
-            found = self._client.get_ports(
-                pattern, is_audio=True, is_output=is_output, is_input=not is_output
-            )
-            ports[:] = found
-            return len(ports) >= count
-
-        wait(enough, f"no {count} ports {pattern} appear on the server")
-        return ports[:count]
-
-
-class _Times:
-    """When cycles begin, as the server estimates it."""
-
-    def __init__(self, client: jack.Client) -> None:
-        self._jack = jacklibrary.library()
-        self._client = jacklibrary.ffi.cast("void *", int(jack._ffi.cast("uintptr_t", client._ptr)))
-        new = jacklibrary.ffi.new
-        self._out = (new("uint32_t *"), new("uint64_t *"), new("uint64_t *"), new("float *"))
-
-    def now(self) -> float:
-        """Of this cycle, in seconds of :func:`time.monotonic`."""
-        self._jack.jack_get_cycle_times(self._client, *self._out)
-        # the server's clock is another one: only how long ago it was can be taken from it
-        return time.monotonic() - (self._jack.jack_get_time() - self._out[1][0]) / 1e6
+        self._jack.jack_deactivate(self._client)
+        self._jack.jack_client_close(self._client)
+        self._process.close()
 
 
 class Recorder(_Client):
@@ -161,27 +179,30 @@ class Recorder(_Client):
     """
 
     def __init__(self, server: Server, channels: int, seconds: float) -> None:
-        super().__init__(server, "recorder")
+        self._rate = server.rate
         self._heard = np.zeros((int(seconds * server.rate), channels), np.float32)
         self._count = 0
         self._began: list[tuple[int, float]] = []
-        times = _Times(self._client)
-        ports = [self._client.inports.register(f"in_{number}") for number in range(channels)]
-
-        @self._client.set_process_callback
-        def process(frames: int) -> None:
-            begin, end = self._count, min(self._count + frames, len(self._heard))
-            self._began.append((begin, times.now()))
-            for channel, port in enumerate(ports):
-                self._heard[begin:end, channel] = port.get_array()[: end - begin]
-            self._count = end
-
-        self._client.activate()
-        for port, source in zip(ports, self._found(".*:out_", channels, is_output=True), strict=True):
-            self._client.connect(source, port)
+        self._times = (ffi.new("uint32_t *"), ffi.new("uint64_t[2]"), ffi.new("float *"))
+        super().__init__(server, "recorder", channels, IS_INPUT)
+        self._connect(".*:out_", IS_OUTPUT)
         # a connection counts from one of the next cycles on
         connected = self._count
         wait(lambda: self._count >= connected + 8 * server.block, "the server has stopped")
+
+    def _cycle(self, frames: int) -> None:
+        begin, end = self._count, min(self._count + frames, len(self._heard))
+        self._began.append((begin, self._now()))
+        for channel, buffer in enumerate(self._buffers(frames)):
+            self._heard[begin:end, channel] = buffer[: end - begin]
+        self._count = end
+
+    def _now(self) -> float:
+        """When this cycle begins, as the server estimates it, in seconds of :func:`time.monotonic`."""
+        frames, times, period = self._times
+        self._jack.jack_get_cycle_times(self._client, frames, times, times + 1, period)
+        # the server's clock is another one: only how long ago it was can be taken from it
+        return time.monotonic() - (self._jack.jack_get_time() - times[0]) / 1e6
 
     @property
     def heard(self) -> Samples:
@@ -191,7 +212,7 @@ class Recorder(_Client):
     def time_of(self, place: int) -> float:
         """When the cycle of a place in `heard` came to it, in seconds since 1970."""
         begin, seconds = max((one for one in self._began if one[0] <= place), key=lambda one: one[0])
-        return seconds + (place - begin) / self._client.samplerate + time.time() - time.monotonic()
+        return seconds + (place - begin) / self._rate + time.time() - time.monotonic()
 
     def until(self, frames: int) -> Samples:
         """Wait until so many frames were heard."""
@@ -215,27 +236,19 @@ class Player(_Client):
     """Plays `samples` `[frames, channels]` into the input ports of the host's client, once it is told to."""
 
     def __init__(self, server: Server, samples: Samples) -> None:
-        super().__init__(server, "player")
         self._samples = samples
         self._at = -1
-        channels = samples.shape[1]
-        ports = [self._client.outports.register(f"play_{number}") for number in range(channels)]
+        super().__init__(server, "player", samples.shape[1], IS_OUTPUT)
+        self._connect("foleyd.*:in_", IS_INPUT)
 
-        @self._client.set_process_callback
-        def process(frames: int) -> None:
-            at = self._at
-            part = self._samples[at : at + frames] if at >= 0 else self._samples[:0]
-            for channel, port in enumerate(ports):
-                buffer = port.get_array()
-                buffer[:] = 0.0
-                buffer[: len(part)] = part[:, channel]
-            if at >= 0:
-                self._at = at + frames
-
-        self._client.activate()
-        targets = self._found("foleyd.*:in_", channels, is_output=False)
-        for port, target in zip(ports, targets, strict=True):
-            self._client.connect(port, target)
+    def _cycle(self, frames: int) -> None:
+        at = self._at
+        part = self._samples[at : at + frames] if at >= 0 else self._samples[:0]
+        for channel, buffer in enumerate(self._buffers(frames)):
+            buffer[:] = 0.0
+            buffer[: len(part)] = part[:, channel]
+        if at >= 0:
+            self._at = at + frames
 
     def play(self) -> None:
         """Begin."""

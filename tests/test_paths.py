@@ -28,6 +28,14 @@ def test_without_it_the_operating_system_says_where(monkeypatch: pytest.MonkeyPa
     assert home("cache") == platformdirs.user_cache_path("foleyd", appauthor=False)
 
 
+def test_a_machine_without_a_desktop_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOLEYD_HOME", "")
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    # warnings are errors here
+    assert home("runtime") == home("runtime")
+    assert home("runtime").is_absolute()
+
+
 @pytest.mark.parametrize("kind", ["..", "../x", "a/b", "", "Takes"])
 def test_a_kind_is_a_plain_word(kind: str) -> None:
     with pytest.raises(ValueError, match="plain lower-case word"):

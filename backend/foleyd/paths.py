@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,13 +16,22 @@ import platformdirs
 
 _DIRS = platformdirs.PlatformDirs("foleyd", appauthor=False)
 
+
+def _runtime() -> Path:
+    # without a session of the desktop (a container, root's shell) the place is one in /tmp, every time: no
+    # news to anybody
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _DIRS.user_runtime_path
+
+
 # Kinds that the operating system has its own place for; every other kind is data that must not vanish on its
 # own.
 _PLACES: dict[str, Callable[[], Path]] = {
     "cache": lambda: _DIRS.user_cache_path,
     "config": lambda: _DIRS.user_config_path,
     "logs": lambda: _DIRS.user_log_path,
-    "runtime": lambda: _DIRS.user_runtime_path,
+    "runtime": _runtime,
 }
 
 _KIND = re.compile(r"[a-z][a-z0-9-]*")

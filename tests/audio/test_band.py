@@ -69,6 +69,18 @@ def test_above_it_there_are_highs_and_the_level_has_no_step() -> None:
     assert np.abs(np.delete(off, 6)).max() < 1.5  # the crossover of two sounds alike is 3 dB down at most
 
 
+def test_highs_of_a_take_that_is_weak_at_the_joint_do_not_leap_out() -> None:
+    whole = below(noise(), 7000)
+    source = below(whole, 2400)
+    # a take with a hole of 30 dB where its level is compared
+    hole = sosfiltfilt(butter(4, (1550, 1990), "bandpass", fs=RATE, output="sos"), whole, axis=1)
+    take = soxr.resample((whole - 0.97 * hole)[0], RATE, 16_000)
+    made, _ = band.topped(source, RATE, take, 16_000, CUT)
+    beneath, above = levels(made, [0.7 * CUT, 0.97 * CUT, 1.12 * CUT, 1.5 * CUT])[[0, 2]]
+    assert above < beneath + 1
+    assert above > beneath - 6
+
+
 def test_a_slow_source_gets_a_rate_that_holds_the_highs() -> None:
     slow = soxr.resample(noise()[0], RATE, 8000)[None].astype(np.float32)
     take = soxr.resample(noise()[0], RATE, 16_000)

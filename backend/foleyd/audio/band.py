@@ -26,6 +26,8 @@ CROSSOVER = 1.12
 STOPBAND_DB = 80.0
 """How far below the recording the model's sound is beneath the cutoff, and the recording above the
 crossover."""
+_STRIP, _BELOW, _ABOVE = (0.84, 0.97), (0.7, 0.97), (CROSSOVER, 1.5)
+"""Shares of a cutoff: where levels are compared, and what lies on both sides of the joint."""
 _GIVING_WAY_S = 0.008
 """Around a peak, highs that have to be quieter are so for this long."""
 _FULL = 0.99
@@ -62,7 +64,8 @@ def topped(
 
     The crossover is a linear-phase filter and what it leaves, so that below `cut` the samples are the
     source's own to `STOPBAND_DB`. The take is made as loud as the source just below the cutoff,
-    where both have the same sound, and no louder than full scale; it is in the middle of a wide source.
+    where both have the same sound, but its highs no denser than what the source has there, and no louder
+    than full scale; it is in the middle of a wide source.
     """
     own = source.astype(np.float64)
     if rate < take_rate:
@@ -201,9 +204,14 @@ def _through(signal: NDArray[np.float64], taps: NDArray[np.float64]) -> NDArray[
 
 
 def _gain(source: NDArray[np.float64], new: NDArray[np.float64], rate: int, cut: float) -> float:
-    sizes = []
-    for one in (source, new):
-        power, hertz = mean_power(one, rate)
-        sizes.append(float(power[(hertz > 0.84 * cut) & (hertz < 0.97 * cut)].sum()))
-    own, made = sizes
-    return math.sqrt(own / made) if min(sizes) > _SILENT else 0.0
+    """What makes `new` as loud as `source` just below the cutoff, and its highs no denser there than what the
+    source has beneath them: those of a take that is weak where levels are compared would leap out."""
+    (own, hertz), made = mean_power(source, rate), mean_power(new, rate)[0]
+    strip, below, above = (
+        (hertz > low * cut) & (hertz < high * cut) for low, high in (_STRIP, _BELOW, _ABOVE)
+    )
+    sizes = float(own[strip].sum()), float(made[strip].sum())
+    if min(sizes) <= _SILENT:
+        return 0.0
+    gain, highs = sizes[0] / sizes[1], float(made[above].mean())
+    return math.sqrt(min(gain, float(own[below].mean()) / highs) if highs > 0 else gain)

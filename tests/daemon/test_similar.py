@@ -117,9 +117,7 @@ def test_what_people_like_goes_first_among_the_equally_near(library, ears) -> No
 def test_ties_are_broken_by_favourites_then_ratings_then_nearness(library) -> None:
     clip = library.search()[0][0]
     liked = [(False, 0), (False, 3), (True, 0), (True, 5), (False, 5), (False, 0)]
-    clips = [
-        msgspec.structs.replace(clip, favourite=favourite, rating=rating) for favourite, rating in liked
-    ]
+    clips = [msgspec.structs.replace(clip, favourite=favourite, rating=rating) for favourite, rating in liked]
     near = [0.500, 0.495, 0.481, 0.479, 0.70, 0.478]
     # 0.70 alone; then what is within 0.02 of 0.5; then the rest
     assert preference.order(near, clips) == [4, 2, 1, 0, 3, 5]

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,13 +17,25 @@ import numpy as np
 import numpy.typing as npt
 
 import programs
-from foleyd_live.jacklibrary import AUDIO, IS_INPUT, IS_OUTPUT, ffi, library
+from foleyd_live.jacklibrary import AUDIO, IS_INPUT, IS_OUTPUT, close_client, ffi, library, library_name
 from foleyd_live.jacknative import PythonProcess
 
 PATIENCE_S = 120.0
 # `JackNoStartServer` and `JackServerName`
 _NO_START_SERVER, _SERVER_NAME = 1, 4
 _names = itertools.count()
+_PROBE = f"""
+import ctypes, sys, time
+jack = ctypes.CDLL({library_name()!r})
+jack.jack_client_open.restype = ctypes.c_void_p
+quiet = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(lambda message: None)
+jack.jack_set_error_function(quiet)
+jack.jack_set_info_function(quiet)
+options = {_NO_START_SERVER | _SERVER_NAME}
+while not (client := jack.jack_client_open(b"ready", options, None, sys.argv[1].encode())):
+    time.sleep(0.02)
+jack.jack_client_close(ctypes.c_void_p(client))
+"""
 
 Samples = npt.NDArray[np.float32]
 
@@ -62,15 +75,11 @@ class Server:
             stderr=subprocess.DEVNULL,
             env={**os.environ, "JACK_NO_AUDIO_RESERVATION": "1"},
         )
-        wait(self._answers, "jackd does not answer")
-
-    def _answers(self) -> bool:
-        assert self._process is not None
+        # in a process of its own: here a client of the server before may still be closing
+        probe = [sys.executable, "-c", _PROBE, self.name]
+        asked = subprocess.run(probe, timeout=PATIENCE_S, check=False)
+        assert asked.returncode == 0, "jackd does not answer"
         assert self._process.poll() is None, "jackd has ended"
-        client = _open(self, "ready")
-        if client:
-            library().jack_client_close(client)
-        return bool(client)
 
     def stop(self, *, crash: bool = False) -> None:
         """End it, as a crash would where that is asked for."""
@@ -167,8 +176,7 @@ class _Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._jack.jack_deactivate(self._client)
-        self._jack.jack_client_close(self._client)
+        close_client(self._client)
         self._process.close()
 
 

@@ -17,10 +17,11 @@ import pytest
 
 import jack_server
 from foleyd.errors import BadRequest
-from foleyd_live import devices, portaudio
+from foleyd_live import devices, jacklibrary, portaudio
 from foleyd_live.clockmap import ClockMap
 from foleyd_live.desk import AUDITION, NOW, Desk, Play
 from foleyd_live.devices import NoDevice
+from foleyd_live.jackclient import JackStream
 from foleyd_live.portaudio import PortAudioStream
 from foleyd_live.settings import Settings
 from foleyd_live.stream import Stream
@@ -245,6 +246,28 @@ def test_another_rate_is_told_before_anything_plays_at_it(server: jack_server.Se
         np.testing.assert_array_equal(heard, clip)
 
     asyncio.run(scenario())
+
+
+def test_nobody_looks_at_a_new_server_while_a_client_of_the_old_one_is_open(
+    server: jack_server.Server,
+) -> None:
+    """JACK's library keeps one server's memory for the whole process: the process would die."""
+    desk = Desk(RATE, 2)
+    stream = JackStream(desk, "system", 2, 0)
+    try:
+        stream.start()
+        assert jacklibrary.server() is not None
+        server.stop(crash=True)
+        server.start(44_100)
+        jack_server.wait(lambda: not stream.active, "nobody saw that the server has gone")
+        assert jacklibrary.server() is None
+        with pytest.raises(NoDevice, match="no JACK server is running"):
+            JackStream(desk, "system", 2, 0)
+    finally:
+        stream.close()
+    found = jacklibrary.server()
+    assert found is not None
+    assert found.rate == 44_100
 
 
 def test_clips_that_cannot_follow_do_not_keep_the_sound_away(server: jack_server.Server) -> None:

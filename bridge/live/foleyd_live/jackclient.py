@@ -24,6 +24,7 @@ from foleyd_live.jacklibrary import (
     IS_OUTPUT,
     PLAYBACK,
     address,
+    close_client,
     ffi,
     library,
     open_client,
@@ -42,7 +43,7 @@ class JackStream:
         """Raises NoDevice where there is no server, or no such card."""
         self._library = library()
         self._shut = np.zeros(1, np.int64)
-        self._client = open_client(NAME) if self._library else None
+        self._client = open_client(NAME, self._shut) if self._library else None
         if not self._client:
             raise NoDevice("no JACK server is running: start one, or choose another audio system.")
         try:
@@ -56,7 +57,7 @@ class JackStream:
             self._listen(desk)
             self._process(desk)
         except BaseException:
-            self._library.jack_client_close(self._client)
+            close_client(self._client)
             raise
 
     def _port(self, name: str, direction: int) -> Any:
@@ -155,7 +156,6 @@ class JackStream:
         client, self._client = self._client, ffi.NULL
         if client:
             self._shut[0] = 1
-            self._library.jack_deactivate(client)
-            self._library.jack_client_close(client)
+            close_client(client)
             if self._python is not None:
                 self._python.close()

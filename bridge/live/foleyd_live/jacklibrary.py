@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import threading
 from functools import cache
 from typing import Any
 
 import cffi  # type: ignore[import-untyped]
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 IS_INPUT, IS_OUTPUT, IS_PHYSICAL = 1, 2, 4
 PLAYBACK = 1
@@ -15,6 +18,10 @@ AUDIO = b"32 bit float mono audio"
 _NO_START_SERVER = 1
 _LIBRARIES = {"darwin": "libjack.0.dylib", "win32": "libjack64.dll"}
 _C_LIBRARIES = {"win32": "msvcrt"}
+# The clients of a process share the memory of one server. One that opens while another one's server has gone
+# puts the new server's in its place, and the process dies of what still belongs to the old one.
+_gate = threading.RLock()
+_gone: dict[int, npt.NDArray[np.int64]] = {}
 ffi = cffi.FFI()
 ffi.cdef("""
     typedef struct { uint32_t min; uint32_t max; } jack_latency_range_t;
@@ -90,12 +97,30 @@ def server() -> Server | None:
     try:
         return Server(jack.jack_get_sample_rate(client), jack.jack_get_buffer_size(client), terminals(client))
     finally:
-        jack.jack_client_close(client)
+        close_client(client)
 
 
-def open_client(name: str) -> Any:
-    """A client of the server that is running; something false where there is none."""
-    return library().jack_client_open(name.encode(), _NO_START_SERVER, ffi.new("int *"))
+def open_client(name: str, gone: npt.NDArray[np.int64] | None = None) -> Any:
+    """A client of the server that is running; something false where there is none, or while a client whose
+    server has gone is still open.
+
+    `gone` `[1]` becomes one when the client's own server has gone (see `foleyd_live.jacknative.flag`).
+    """
+    with _gate:
+        if any(flag[0] for flag in _gone.values()):
+            return ffi.NULL
+        client = library().jack_client_open(name.encode(), _NO_START_SERVER, ffi.new("int *"))
+        if client and gone is not None:
+            _gone[address(client)] = gone
+        return client
+
+
+def close_client(client: Any) -> None:
+    """Leave the server, or what it left behind."""
+    with _gate:
+        _gone.pop(address(client), None)
+        library().jack_deactivate(client)
+        library().jack_client_close(client)
 
 
 def terminals(client: Any) -> tuple[Terminals, ...]:

@@ -167,6 +167,27 @@ def test_stems_are_in_step_with_the_main_bus(driven: Desk, tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
+def test_stems_are_no_longer_than_a_main_bus_that_looks_ahead(desk: Desk, tmp_path: Path) -> None:
+    """Stopped when all that was mixed is written: stems stand `DELAY` frames nearer to now."""
+    driver = Driver(desk)
+
+    async def scenario() -> None:
+        async with recording(desk, tmp_path, pads=(2, 4)) as recorder:
+            await until(lambda: recorder.seconds > 0, "nothing is written")
+            driver.pause()
+            take = recorder._take
+            assert take is not None
+            await until(lambda: take._main.at == take._main.tap.written, "what was mixed is not written")
+            result = await recorder.stop()
+        lengths = {len(read(path)) for path in (result.path, *result.stems.values())}
+        assert lengths == {round(result.seconds * RATE)}
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        driver.end()
+
+
 def test_the_last_seconds_are_kept(driven: Desk, tmp_path: Path) -> None:
     async def scenario() -> None:
         clip = noise(10_000)

@@ -48,16 +48,16 @@ class _Track:
     def __init__(self, tap: Tap, file: SoundFile, begin: int) -> None:
         self.tap, self.file, self.at, self.lost = tap, file, begin, 0
 
-    def catch_up(self, end: int | None, most: int) -> bool:
+    def catch_up(self, end: int, most: int) -> bool:
         """Write what has come, up to `end`; whether all of it is written."""
-        reach = self.tap.written if end is None else min(end, self.tap.written)
+        reach = min(end, self.tap.written)
         while self.at < reach:
             step = min(reach, self.at + most)
             part = self.tap.read(self.at, step)
             self.file.write(part.samples)
             self.lost += part.lost
             self.at = step
-        return end is not None and self.at >= end
+        return self.at >= end
 
 
 class _Take:
@@ -118,10 +118,10 @@ class _Take:
             stopping = self._stopped.wait(0 if over else POLL_S)
             if stopping and deadline is None:
                 deadline = time.monotonic() + PATIENCE_S
-            end = self._end if stopping else self._most_end
+            end = self._reach(stopping)
             most = int(_CHUNK_S * self._rate)
-            whole = [track.catch_up(self._end_of(track, end), most) for track in self._tracks.values()]
-            if all(whole):
+            whole = [track.catch_up(end - track.tap.behind, most) for track in self._tracks.values()]
+            if all(whole) and (stopping or end == self._most_end):
                 self.why = "" if stopping else "it is as long as a clip may be."
                 return
             if over:
@@ -131,8 +131,13 @@ class _Take:
             if deadline is not None and time.monotonic() > deadline:
                 return
 
-    def _end_of(self, track: _Track, end: int | None) -> int | None:
-        return None if end is None else end - track.tap.behind
+    def _reach(self, stopping: bool) -> int:
+        """The frame of the main tap up to which every track may go: a stem is there before the main bus,
+        which looks ahead, and must not be longer than it."""
+        if stopping and self._end is not None:
+            return max(self._end, self._main.at)
+        now = self._main.tap.written
+        return now if self._most_end is None else min(now, self._most_end)
 
     def _close(self) -> Recorded:
         paths = {}

@@ -30,7 +30,8 @@ settings.load_profile("foleyd")
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Tell a failure when it comes: a run that is stopped before its end says what went wrong, too."""
-    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+    # xdist's reports name the process that they come from
+    if report.failed and hasattr(report, "node"):
         print(f"\n{report.nodeid} failed at its {report.when}:\n{report.longreprtext}", file=sys.__stdout__)
 
 

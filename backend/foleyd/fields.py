@@ -56,6 +56,7 @@ SCHEDULERS: tuple[str, ...] = (
 ROLES: frozenset[str] = frozenset(role for roles in OPERATIONS.values() for role in roles)
 """Every role that a source may have."""
 
+
 def longest(operation: str) -> float:
     """The most seconds that a sound of the operation has."""
     return LONG_S if operation in LONG else LONGEST_S

@@ -201,6 +201,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if not self.adapter and self.adapter_revision:
             raise BadRequest("adapter_revision is given without adapter: give the adapter too.")
 
+
 class Defaults(Protocol):
     """What :func:`resolve` asks of a model's capabilities."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ import soundfile
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
+import gated_worker
+from foleyd.bench import random_model
 from foleyd.client import Client, Result
 from foleyd.daemon import imports
 from foleyd.daemon.library import Library
@@ -381,3 +384,30 @@ def test_a_recipe_that_was_filled_elsewhere_is_taken_as_it_is(client: Client) ->
     # of another source it is not the whole recipe
     with pytest.raises(BadRequest, match="as long as its source and what is added"):
         client.render(source=wav(72_000), **made.recipe)
+
+
+def test_a_model_that_cannot_hear_refuses_like_on_both_wires(tmp_path: Path) -> None:
+    deaf, sounds = random_model.build(tmp_path / "deaf"), tmp_path / "sounds"
+    sounds.mkdir()
+    (sounds / "door.wav").write_bytes(wav(FRAMES))
+    arguments = ("--model", str(deaf), "--osc-sources", str(sounds))
+    with Served(tmp_path / "home", *arguments, worker=gated_worker.COMMAND) as daemon:
+        asking = Host(daemon.osc)
+        said = asking.render("rain", "operation", "like", "source", "door.wav")
+        asking.close()
+        assert (said[0], said[-1]) == ("/fail", "bad_request")
+        assert "deaf came without the audio half of its text encoder" in said[2]
+        with Client(daemon.file) as client, pytest.raises(BadRequest, match="the audio half of its text"):
+            made(client, sounds / "door.wav", operation="like")
+
+
+def test_a_sound_far_from_its_words_is_replaced_where_that_is_allowed(client: Client) -> None:
+    how = {"steps": 8, "seconds": 1.0, "seed": 4}
+    plain = client.render("someone reads a poem", **how).result(PATIENCE)
+    assert [clip.seed for clip in plain.clips] == [4]
+    assert not plain.notes
+    gated = client.render("someone reads a poem", **how, retries=2).result(PATIENCE)
+    [note] = gated.notes
+    assert re.search(r"far from its words for seed 4 \(similarity 0\.\d\d, usually above 0\.15\)", note)
+    near = client.render("a glockenspiel", **how, retries=2).result(PATIENCE)
+    assert ([clip.seed for clip in near.clips], near.notes) == ([4], ())

@@ -242,9 +242,7 @@ class Dispatcher:
 
         def near() -> float | None:
             model = sound.request.model
-            return self.near(
-                f"{model.id} {model.revision}", made.prompt, samples, sound.take.identity.rate
-            )
+            return self.near(f"{model.id} {model.revision}", made.prompt, samples, sound.take.identity.rate)
 
         return await asyncio.to_thread(flaw, made, samples, sound.request.capabilities.least_similarity, near)
 

@@ -160,9 +160,7 @@ class Session:
         said = tuple(notes(wanted, best.sound.request.recipe, best.why, best.flaw))
         return msgspec.structs.replace(best.sound, notes=said)
 
-    def _found(
-        self, request: Request, check_silence: bool, began: float, deadline: Deadline | None
-    ) -> Sound:
+    def _found(self, request: Request, check_silence: bool, began: float, deadline: Deadline | None) -> Sound:
         """A kept take of the request, or a new one."""
         if self._takes is not None:
             take = self._takes.find(request.recipe, precision=self._precision, runtime=self._runtime)

@@ -93,16 +93,7 @@ class Models:
 
 def _check(wanted: Recipe, capabilities: Capabilities, entry: Entry) -> None:
     name = entry.title or entry.id
-    if wanted.operation not in capabilities.operations:
-        raise BadRequest(
-            f"operation is '{wanted.operation}': {name} does {', '.join(capabilities.operations)}."
-        )
-    if wanted.scheduler not in capabilities.schedulers:
-        raise BadRequest(
-            f"scheduler is '{wanted.scheduler}': {name} takes {', '.join(capabilities.schedulers)}."
-        )
-    if wanted.vocoder not in capabilities.vocoders:
-        raise BadRequest(f"vocoder is '{wanted.vocoder}': {name} takes {', '.join(capabilities.vocoders)}.")
+    capabilities.check(wanted, name)
     low, high = capabilities.seconds[0], capabilities.longest(wanted.operation)
     asked = recipe.length(wanted)
     if asked is not None and not low <= asked <= high:

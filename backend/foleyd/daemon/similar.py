@@ -84,9 +84,7 @@ def nearness(root: Path, ears: Ears, clips: Sequence[ClipInfo]) -> list[float]:
     ]
 
 
-def nearness_of(
-    ears: Ears, model: str, words: str, samples: NDArray[np.float32], rate: int
-) -> float | None:
+def nearness_of(ears: Ears, model: str, words: str, samples: NDArray[np.float32], rate: int) -> float | None:
     """How near samples `[n]` at `rate` Hz are to words, -1 to 1 and -1 where nothing is heard in them; None
     for ears that are not those of `model` (its id and revision). Raises BadRequest, WorkerDied."""
     if ears.name != model:

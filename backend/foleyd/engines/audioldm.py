@@ -33,6 +33,7 @@ from foleyd.engines import (
 from foleyd.engines.adapted import Adapted
 from foleyd.engines.audio_tower import AudioTower
 from foleyd.engines.base import (
+    BY_EAR,
     NO_SOURCES,
     SHARED,
     Capabilities,
@@ -263,23 +264,7 @@ class AudioLDM:
                     "the recipe leaves seed, steps, guidance or scheduler open: fill them with "
                     "foleyd.recipe.resolve."
                 )
-            if recipe.operation in checkpoint.BY_EAR and not can.audio_tower:
-                raise BadRequest(
-                    f"this model cannot do {recipe.operation!r}: it came without the audio half of its text "
-                    "encoder; choose one that has it, such as the starter."
-                )
-            if recipe.operation not in can.operations:
-                raise BadRequest(
-                    f"this model cannot do {recipe.operation!r}: it does {', '.join(can.operations)}."
-                )
-            if recipe.vocoder not in can.vocoders:
-                raise BadRequest(
-                    f"vocoder is {recipe.vocoder!r}: this model takes {', '.join(can.vocoders)}."
-                )
-            if recipe.scheduler not in can.schedulers:
-                raise BadRequest(
-                    f"scheduler is {recipe.scheduler!r}: this model takes {', '.join(can.schedulers)}."
-                )
+            can.check(recipe)
             if self._pinned:
                 adapters.check_runtime(recipe, self.runtime)
             missing = [source for source in recipe.sources if source.sha256 not in sources]
@@ -340,7 +325,7 @@ class AudioLDM:
     def _condition(self, recipe: Recipe, sources: Mapping[str, SourceSound]) -> torch.Tensor:
         """The unit vector `[1, d]` that says what to hear: in words and, for 'like', by ear."""
         said = self.networks.prompts.mixed(operations.words(recipe))
-        if recipe.operation not in checkpoint.BY_EAR or not recipe.likeness:
+        if recipe.operation not in BY_EAR or not recipe.likeness:
             return said
         heard = self._audio_tower().embed(sources[recipe.sources[0].sha256])
         if heard is None:

@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foleyd.engines.folder import INDEX
-from foleyd.errors import ModelBroken, ModelMissing
+from foleyd.errors import BadRequest, ModelBroken, ModelMissing
 from foleyd.fields import LONG, longest
 from foleyd.recipe import Recipe
 
+BY_EAR = frozenset({"like"})
+"""Operations that hear their source by the audio tower, not by the autoencoder."""
 SHARED = (
     "operation",
     "steps",
@@ -69,6 +71,21 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     def longest(self, operation: str) -> float:
         """The most seconds that it makes of an operation, in windows where those go on."""
         return max(self.seconds[1], longest(operation)) if operation in LONG else self.seconds[1]
+
+    def check(self, recipe: Recipe, name: str = "this model") -> None:
+        """Raise BadRequest where a recipe asks the model, which is called `name`, for what it cannot do."""
+        if recipe.operation in BY_EAR and not self.audio_tower:
+            raise BadRequest(
+                f"operation is {recipe.operation!r}: {name} came without the audio half of its text encoder; "
+                "choose a model that has it, such as the starter."
+            )
+        for field, able, does in (
+            ("operation", self.operations, "does"),
+            ("scheduler", self.schedulers, "takes"),
+            ("vocoder", self.vocoders, "takes"),
+        ):
+            if (asked := getattr(recipe, field)) not in able:
+                raise BadRequest(f"{field} is {asked!r}: {name} {does} {', '.join(able)}.")
 
 
 class Step(NamedTuple):

@@ -16,7 +16,7 @@ import msgspec
 
 from foleyd.diffusion.schedulers import PREDICTIONS, fitting
 from foleyd.engines import front_end
-from foleyd.engines.base import Capabilities
+from foleyd.engines.base import BY_EAR, Capabilities
 from foleyd.engines.folder import DESCRIPTION, check_index, choose, names_in, read_description
 from foleyd.errors import BadRequest, ModelBroken
 from foleyd.fields import LONG
@@ -24,8 +24,6 @@ from foleyd.recipe import OPERATIONS, Recipe, length
 
 AUDIO_TOWER = "audio_encoder"
 """The folder of the audio half of the text encoder, where a checkpoint has it."""
-BY_EAR = frozenset({"like"})
-"""Operations that hear their source by the audio tower, not by the autoencoder."""
 HIFI_GAN = "SpeechT5HifiGan"
 AUDIOLDM_MEL = (16_000, 64, 160)
 """Sample rate, bands and hop of the log-mel that the published checkpoints and the starter share."""

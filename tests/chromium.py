@@ -171,7 +171,7 @@ class Chromium:
             raise AssertionError(thrown.get("exception", {}).get("description") or thrown["text"])
         return told["result"].get("value")
 
-    def until(self, condition: str, patience: float = PATIENCE / 2) -> Any:
+    def until(self, condition: str, patience: float = 0.9 * PATIENCE) -> Any:
         """Wait until an expression in the page is true; its value. Fails the test otherwise."""
         script = f"""new Promise((resolve) => {{
             const end = performance.now() + {patience * 1000};

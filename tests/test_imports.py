@@ -18,7 +18,7 @@ NETWORKS = {"torch", "diffusers", "transformers", "openvino", "tokenizers"}
 ARRAYS = {"numpy", "scipy", "matplotlib", "soundfile", "soxr", "pyloudnorm"}
 
 # rooms, and modules of other rooms, that the daemon, the live host and the command line import
-LIGHT_ROOMS = ("audio", "client", "daemon", "wire")
+LIGHT_ROOMS = ("audio", "client", "daemon", "messages", "wire")
 HEAVY_ROOMS = ("engines", "diffusion", "runtime", "training", "bench")
 LIGHT_MODULES = ("foleyd.engines.catalog", "foleyd.engines.hub")
 

@@ -77,6 +77,13 @@ def test_show_tells_all_of_a_bank_or_a_preset(run: Run) -> None:
     assert ran.err.startswith("foleyd: bank drums has no preset 'gong'")
 
 
+def test_the_shipped_banks_are_right_and_their_schema_is_no_bank(run: Run) -> None:
+    files = sorted((Path(__file__).parents[2] / "presets").glob("*.json"))
+    ran = run("presets", "check", *files)
+    assert (ran.status, ran.err) == (0, "")
+    assert len(ran.out.splitlines()) == len(files) - 1
+
+
 def test_check_says_line_reason_and_what_is_not_known(run: Run, folder: Path, tmp_path: Path) -> None:
     bad = broken(folder)
     good = tmp_path / "good.json"

@@ -15,7 +15,7 @@ from foleyd.options import read as read_fields
 from foleyd.options import recipe_options
 from foleyd.output import Output
 from foleyd_live import preset_schema, presets, properties
-from foleyd_live.banks import Banks
+from foleyd_live.banks import SCHEMA, Banks
 from foleyd_live.presets import Bank, Preset
 
 app = typer.Typer(
@@ -110,7 +110,9 @@ def check(
 ) -> None:
     """Check banks: the first mistake of each with its line, and what this foleyd does not know."""
     with Output(as_json) as output:
-        checked = output.body["checked"] = [_checked(file) for file in files or _own_files()]
+        # the schema lies beside the banks, where *.json finds it
+        named = [file for file in files or _own_files() if file.name != SCHEMA]
+        checked = output.body["checked"] = [_checked(file) for file in named]
         for one in checked:
             output.line(one["problem"] or f"{one['file']}: {one['presets']} presets, no mistake")
             for note in one["notes"]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 4
 """Pairs in a row."""
+_COLOURS = 64
 
 Tile = tuple[str, npt.NDArray[np.floating]]
 """(title, log-mel `[frames, bands]`)."""
@@ -32,7 +33,7 @@ def draw(path: Path, pairs: Sequence[Pair]) -> None:
         _show(grid[row, 2 * column], made, title, "black")
         if real is not None:
             _show(grid[row, 2 * column + 1], real, "real", "grey")
-    figure.savefig(path)
+    _save(figure, path)
 
 
 def contact(path: Path, tiles: Sequence[Tile], columns: int, inches: float = 16) -> None:
@@ -41,7 +42,16 @@ def contact(path: Path, tiles: Sequence[Tile], columns: int, inches: float = 16)
     figure, grid = _page(len(tiles), columns, columns, inches, 0.8 * inches / columns)
     for place, (title, mel) in enumerate(tiles):
         _show(grid[divmod(place, columns)], mel, title, "black")
-    figure.savefig(path)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write a page in few colours: a third of the file, and the same to look at."""
+    from PIL import Image
+
+    figure.canvas.draw()
+    page = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])  # type: ignore[attr-defined]
+    page.quantize(_COLOURS, dither=Image.Dither.NONE).save(path, "PNG", optimize=True)
 
 
 def _page(count: int, a_row: int, columns: int, inches: float, high: float) -> tuple[Figure, Any]:

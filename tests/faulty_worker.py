@@ -1,6 +1,7 @@
 """A worker that misbehaves: the real one's pipes and loop around an engine with one fault. For tests only.
 
-``python faulty_worker.py FAULT``; `command` gives the words for :class:`foleyd.daemon.workers.Worker`.
+``python faulty_worker.py FAULT``; `command` gives the words for
+:class:`foleyd.daemon.blocking_worker.Worker`.
 """
 
 from __future__ import annotations

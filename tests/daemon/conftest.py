@@ -10,7 +10,7 @@ import pytest
 import foleyd
 from faulty_worker import command
 from foleyd import recipe
-from foleyd.daemon.workers import Worker
+from foleyd.daemon.blocking_worker import Worker
 from foleyd.recipe import Recipe
 
 

@@ -16,7 +16,8 @@ import pytest
 from faulty_worker import GO, LONG, PARTS, command, tone
 from foleyd import recipe
 from foleyd.daemon import deaths, frames
-from foleyd.daemon.workers import Worker, WorkerProcess
+from foleyd.daemon.blocking_worker import Worker
+from foleyd.daemon.workers import WorkerProcess
 from foleyd.errors import Cancelled, RenderFailed, WorkerDied
 from foleyd.recipe import Recipe
 

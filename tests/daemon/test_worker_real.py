@@ -15,8 +15,8 @@ import foleyd
 from foleyd import recipe
 from foleyd.bench import random_model as tiny
 from foleyd.daemon import frames
+from foleyd.daemon.blocking_worker import Worker
 from foleyd.daemon.supervisor import Supervisor, WorkerState
-from foleyd.daemon.workers import Worker
 from foleyd.errors import ModelBroken, WorkerDied
 from foleyd.recipe import Recipe
 

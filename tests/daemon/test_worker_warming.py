@@ -7,7 +7,7 @@ from pathlib import Path
 import warming_worker as warming
 from foleyd import recipe
 from foleyd.daemon import frames
-from foleyd.daemon.workers import Worker
+from foleyd.daemon.blocking_worker import Worker
 from foleyd.recipe import Recipe
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from foleyd.daemon.workers import Worker
+from foleyd.daemon.blocking_worker import Worker
 from foleyd.engines.catalog import Entry
 from foleyd.recipe import Recipe
 

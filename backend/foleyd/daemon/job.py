@@ -19,6 +19,7 @@ import numpy as np
 from foleyd import recipe
 from foleyd.another import Flaw, Tries, another, flaw, notes
 from foleyd.daemon import frames, haste
+from foleyd.daemon.blocking_worker import Worker
 from foleyd.daemon.ears import Ears
 from foleyd.daemon.estimate import CostModel
 from foleyd.daemon.haste import Deadline
@@ -26,7 +27,6 @@ from foleyd.daemon.models import Models, Request
 from foleyd.daemon.similar import nearness_of
 from foleyd.daemon.sources import Sources
 from foleyd.daemon.takes import Take, Takes, digest
-from foleyd.daemon.workers import Worker
 from foleyd.engines import adapters
 from foleyd.errors import Cancelled, FoleydError, RenderFailed, TooSlow
 from foleyd.messages import TakeInfo

@@ -15,7 +15,6 @@ from safetensors.torch import save_file
 import adapters as made
 import audioldm_reference as reference
 from foleyd import recipe as recipes
-from foleyd.bench import random_model as tiny
 from foleyd.engines import adapters, base, catalog, checkpoint
 from foleyd.engines.adapted import PREFIX, UP, merged
 from foleyd.engines.audioldm import AudioLDM
@@ -25,11 +24,6 @@ from foleyd.recipe import Recipe, take_id
 from foleyd.runtime.eager import Eager
 
 HOW = {"runtime": "torch", "precision": "float32", "bucket": "t8"}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32})
 
 
 @pytest.fixture(scope="module")

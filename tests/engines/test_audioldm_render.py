@@ -13,7 +13,6 @@ import torch
 import transformers
 
 import audioldm_reference as reference
-from foleyd.bench import random_model as tiny
 from foleyd.engines import base
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import Step
@@ -24,11 +23,6 @@ from foleyd.recipe import Recipe, make, take_id
 BATCH_TOLERANCE = 1e-4
 """How far a clip of a batch may be from the same clip alone, in float32, as a part of its peak."""
 STEPS = 4
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32})
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ import audioldm_reference as reference
 import foleyd
 from foleyd import anew
 from foleyd.audio import patch
-from foleyd.bench import random_model as tiny
 from foleyd.engines import base
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import SourceSound
@@ -23,14 +21,6 @@ from foleyd.recipe import Recipe
 HASH = "a" * 64
 STARTER = Path(foleyd.__file__).parent / "starter" / "model"
 RATE = 16_000
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AudioLDM]:
-    loaded = base.load(tiny.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32}))
-    assert isinstance(loaded, AudioLDM)
-    yield loaded
-    loaded.unload()
 
 
 def wanted(engine: AudioLDM, **values: object) -> Recipe:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import diffusers
@@ -12,9 +11,7 @@ import pytest
 import torch
 
 import audioldm_reference as reference
-from foleyd.bench import random_model as tiny
 from foleyd.diffusion import noise
-from foleyd.engines import base
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import SourceSound
 from foleyd.engines.mel import LogMel
@@ -25,19 +22,6 @@ HASH = "a" * 64
 STEPS = 4
 FRAMES = 16
 SOURCES = [{"role": "source", "sha256": HASH}]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32})
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path) -> Iterator[AudioLDM]:
-    loaded = base.load(folder)
-    assert isinstance(loaded, AudioLDM)
-    yield loaded
-    loaded.unload()
 
 
 def source() -> SourceSound:

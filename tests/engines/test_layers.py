@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 
 import audioldm_reference as reference
 import foleyd
-from foleyd.bench import random_model as tiny
 from foleyd.engines import base, layers
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import Step
@@ -29,14 +27,6 @@ WHOLE: dict[str, object] = {
     "seed": 7,
     "steps": 3,
 }
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AudioLDM]:
-    loaded = base.load(tiny.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32}))
-    assert isinstance(loaded, AudioLDM)
-    yield loaded
-    loaded.unload()
 
 
 def whole(engine: AudioLDM, **values: object) -> Recipe:

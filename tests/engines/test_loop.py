@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 import audioldm_reference as reference
 import foleyd
 from foleyd.audio.finish import finish
-from foleyd.bench import random_model as tiny
 from foleyd.engines import base, circle
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.errors import BadRequest
@@ -23,14 +21,6 @@ from foleyd.recipe import Recipe
 STARTER = Path(foleyd.__file__).parent / "starter" / "model"
 SEEDS = range(20)
 _WINDOW = 512
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AudioLDM]:
-    loaded = base.load(tiny.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32}))
-    assert isinstance(loaded, AudioLDM)
-    yield loaded
-    loaded.unload()
 
 
 def recipe(engine: AudioLDM, **values: object) -> Recipe:

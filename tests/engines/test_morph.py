@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ import torch
 import audioldm_reference as reference
 import foleyd
 from foleyd import mixture
-from foleyd.bench import random_model as tiny
 from foleyd.diffusion import noise
 from foleyd.engines import base
 from foleyd.engines.audioldm import AudioLDM
@@ -23,14 +21,6 @@ from foleyd.recipe import SEED_LIMIT, Recipe, make
 from foleyd.series import series
 
 STARTER = Path(foleyd.__file__).parent / "starter" / "model"
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AudioLDM]:
-    loaded = base.load(tiny.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32}))
-    assert isinstance(loaded, AudioLDM)
-    yield loaded
-    loaded.unload()
 
 
 def sound(engine: AudioLDM, **values: object) -> Recipe:

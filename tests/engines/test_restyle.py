@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 import audioldm_reference as reference
 import foleyd
-from foleyd.bench import random_model as tiny
 from foleyd.engines import base
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import SourceSound, Step
@@ -26,19 +25,6 @@ STARTER = Path(foleyd.__file__).parent / "starter" / "model"
 HASH = "a" * 64
 STEPS = 4
 EPSILON = {"timestep_spacing": "leading"}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32})
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path) -> Iterator[AudioLDM]:
-    loaded = base.load(folder)
-    assert isinstance(loaded, AudioLDM)
-    yield loaded
-    loaded.unload()
 
 
 @pytest.fixture(scope="module")

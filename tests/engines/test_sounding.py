@@ -1,7 +1,6 @@
 """From log-mel to samples: pieces that sound like the whole, and the starter's vocoder for other models."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +29,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint whose vocoder has the kernels of the published ones, so it reaches as far."""
     shape = tiny.Shape(**{**vars(tiny.TINY), "vocoder_kernels": tiny.PUBLISHED.vocoder_kernels})
     return tiny.build(tmp_path_factory.mktemp("tiny"), shape)
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path) -> Iterator[AudioLDM]:
-    loaded = base.load(folder)
-    assert isinstance(loaded, AudioLDM)
-    yield loaded
-    loaded.unload()
 
 
 def recipe(engine: AudioLDM, **values: object) -> Recipe:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import diffusers
@@ -15,7 +14,6 @@ from scipy.signal import butter, sosfiltfilt
 import audioldm_reference as reference
 import foleyd
 from foleyd.audio import band, spectrum
-from foleyd.bench import random_model as tiny
 from foleyd.diffusion import noise
 from foleyd.engines import base, mel
 from foleyd.engines.audioldm import AudioLDM
@@ -27,19 +25,6 @@ HASH = "a" * 64
 STEPS = 4
 CUT = 2000.0
 STARTER = Path(foleyd.__file__).parent / "starter" / "model"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32})
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path) -> Iterator[AudioLDM]:
-    loaded = base.load(folder)
-    assert isinstance(loaded, AudioLDM)
-    yield loaded
-    loaded.unload()
 
 
 def source() -> SourceSound:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 import audioldm_reference as reference
 import foleyd
-from foleyd.bench import random_model as tiny
 from foleyd.diffusion import noise
 from foleyd.engines import base
 from foleyd.engines.audioldm import AudioLDM
@@ -21,14 +19,6 @@ from foleyd.errors import BadRequest
 from foleyd.recipe import Recipe, make
 
 STARTER = Path(foleyd.__file__).parent / "starter" / "model"
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AudioLDM]:
-    loaded = base.load(tiny.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32}))
-    assert isinstance(loaded, AudioLDM)
-    yield loaded
-    loaded.unload()
 
 
 def recipe(engine: AudioLDM, **values: object) -> Recipe:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import diffusers
@@ -42,14 +41,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "window_seconds": 0.64,
     }
     return tiny.build(tmp_path_factory.mktemp("tiny"), card=card)
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path) -> Iterator[AudioLDM]:
-    loaded = base.load(folder)
-    assert isinstance(loaded, AudioLDM)
-    yield loaded
-    loaded.unload()
 
 
 def wanted(engine: AudioLDM, **values: object) -> Recipe:

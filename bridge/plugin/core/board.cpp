@@ -48,7 +48,7 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 
 Made made_of(const PadView& pad) {
     if (!pad.sound) return {};
-    return {pad.sound->id, pad.made, static_cast<double>(pad.sound->frames()) / pad.sound->rate, true};
+    return {pad.sound->id, pad.made, static_cast<double>(pad.sound->frames()) / pad.sound->rate, true, size_of_samples(*pad.sound)};
 }
 
 // Operations that need another sound beside the words.
@@ -138,7 +138,8 @@ void Board::rework(int pad, Rework kind) {
     Json words = here.recipe;
     if (here.tempo_words) words = in_tempo(std::move(words), tempo(), true);
     // a loop has its sound's own seed: others would be of other sounds
-    link_->render(*this, pad, reworked(kind, made_of(here), words, drawn_seed()), kind == Rework::loop ? 1 : 4);
+    const bool brings = !spec(kind).from_words && here.sound->id.empty();
+    link_->render(*this, pad, reworked(kind, made_of(here), words, drawn_seed()), kind == Rework::loop ? 1 : 4, brings ? here.sound : nullptr);
 }
 
 std::string Board::hindrance(int pad, Rework kind) const {
@@ -428,20 +429,23 @@ void Board::tick() {
 void Board::arrived(int pad, std::vector<SoundPtr> clips, const Json& infos) {
     const std::lock_guard lock(guard_);
     auto& here = at(pad);
-    if (here.wanted.empty()) keep(pad);   // what only comes back to the session is no change
-    here.candidates.clear();
+    std::vector<Candidate> found;
     for (std::size_t k = 0; k < clips.size(); ++k) {
         const Json info = k < infos.size() ? infos[k] : Json();
         learn(info);
         const double seed = number_of(info, "seed", -1);
         const Json made = info.is_object() ? made_recipe(info.value("recipe", Json())) : Json::object();
-        here.candidates.push_back({clips[k], seed >= 0 && seed <= 2147483647.0 ? static_cast<int>(seed) : -1, made});
+        found.push_back({clips[k], seed >= 0 && seed <= 2147483647.0 ? static_cast<int>(seed) : -1, made});
     }
     // a clip of the library brings its words to a pad that has none
-    if (here.wanted.empty() && text_of(here.recipe, "prompt").empty() && !text_of(here.candidates.front().made, "prompt").empty()) {
-        here.recipe["prompt"] = here.candidates.front().made["prompt"];
+    const auto words = text_of(found.front().made, "prompt");
+    const bool brings = here.wanted.empty() && text_of(here.recipe, "prompt").empty() && !words.empty();
+    if (here.wanted.empty()) keep(pad, Field::count, brings);   // what only comes back to the session is no change
+    if (brings) {
+        here.recipe["prompt"] = words;
         ++here.recipes;
     }
+    here.candidates = std::move(found);
     place(pad, clips.front(), here.candidates.front().made);
 }
 

@@ -99,6 +99,23 @@ Json fetch(const Arguments& given) {
             {"prompt", text_of(view.recipe, "prompt")}, {"file", file.string()}};
 }
 
+// What becomes of a file that is dropped on a pad with these words: "restyle" or "like" of it.
+Json rework(const Arguments& given) {
+    Board board(line_to(given.at(0)));
+    Shelf shelf(board, BankFiles("", ""));
+    shelf.import(0, {given.at(1)});
+    until([&] { return board.view(0).sound != nullptr; });
+    const auto dropped = board.view(0).sound;
+    board.set_recipe(0, {{"prompt", given.at(3)}, {"steps", 4}});
+    const auto kind = given.at(2) == "like" ? Rework::like : Rework::restyle;
+    until([&] { return board.hindrance(0, kind).empty(); });
+    board.rework(0, kind);
+    until([&] { return board.view(0).sound != dropped || !board.view(0).failure.empty(); });
+    const auto view = board.view(0);
+    if (view.sound == dropped) throw std::runtime_error(view.failure);
+    return {{"frames", view.sound->frames()}, {"rate", view.sound->rate}, {"made", view.made}, {"clips", view.candidates.size()}};
+}
+
 // A player that goes on while everything else goes wrong. Takes one order a line from standard input: "generate" with a
 // recipe, "cancel", or "state", which alone is answered.
 Json live(const Arguments& given) {
@@ -148,7 +165,8 @@ Json live(const Arguments& given) {
 
 int main(int count, char** words) {
     const std::map<std::string, Json (*)(const Arguments&)> deeds = {{"folders", folders}, {"banks", banks}, {"put", put},
-                                                                     {"pad", pad},         {"search", search}, {"fetch", fetch}, {"live", live}};
+                                                                     {"pad", pad},         {"search", search}, {"fetch", fetch},
+                                                                     {"rework", rework},   {"live", live}};
     try {
         const Arguments given(words + 1, words + count);
         std::cout << deeds.at(given.at(0))({given.begin() + 1, given.end()}).dump() << "\n";

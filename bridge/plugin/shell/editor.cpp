@@ -328,7 +328,7 @@ void Editor::mouseDrag(const juce::MouseEvent& event) {
     const auto view = board_.view(take < 0 ? page_ * pads_a_page + at : pad_);
     const auto sound = take < 0 ? view.sound
                        : take < static_cast<int>(view.candidates.size()) ? view.candidates[static_cast<std::size_t>(take)].sound : nullptr;
-    const auto path = shelf_.dragged(sound, text_of(view.recipe, "prompt"));
+    const auto path = shelf_.dragged(sound, view);
     if (path.empty()) return;   // it is being written: the next move of the pointer asks again
     dragging_ = true;
     let_go();

@@ -1,6 +1,7 @@
 #include "editor.h"
 
 #include "colours.h"
+#include "zoom.h"
 
 namespace foleyd {
 namespace {
@@ -20,72 +21,6 @@ juce::String number_text(const Json& recipe, const char* name) {
 }
 
 }  // namespace
-
-Wave::Wave(Board& board) : board_(board) {
-    setWantsKeyboardFocus(true);
-    setTitle("Start and end of the clip");
-    setTooltip("Drag the start or the end; left and right move the one that was touched last, tab goes on.");
-}
-
-void Wave::show(int pad, SoundPtr sound) {
-    pad_ = pad;
-    sound_ = std::move(sound);
-    shape();
-    repaint();
-}
-
-void Wave::shape() {
-    peaks_.assign(static_cast<std::size_t>(std::max(getWidth(), 0)), 0.0f);
-    if (!sound_) return;
-    const auto frames = sound_->left.size(), width = peaks_.size();
-    for (std::size_t x = 0; x < width; ++x)
-        for (std::size_t k = frames * x / width; k < frames * (x + 1) / width; ++k)
-            peaks_[x] = std::max(peaks_[x], std::abs(sound_->left[k]));
-}
-
-void Wave::paint(juce::Graphics& g) {
-    g.fillAll(raised);
-    const float middle = static_cast<float>(getHeight()) / 2;
-    auto& settings = board_.engine.pads[static_cast<std::size_t>(pad_)];
-    const float start = settings.get(Field::start) * static_cast<float>(getWidth());
-    const float end = settings.get(Field::end) * static_cast<float>(getWidth());
-    for (std::size_t x = 0; x < peaks_.size(); ++x) {
-        const float at = static_cast<float>(x), tall = std::max(0.5f, peaks_[x] * middle);
-        g.setColour(at >= start && at <= end ? warm : juce::Colours::grey.withAlpha(0.5f));
-        if (sound_) g.drawVerticalLine(static_cast<int>(x), middle - tall, middle + tall);
-    }
-    if (!sound_) {
-        g.setColour(bright);
-        g.drawText("The pad is empty: say what to hear, and generate.", getLocalBounds(), juce::Justification::centred);
-    }
-    g.setColour(bright);
-    for (const float at : {start, end}) g.fillRect(juce::Rectangle<float>(at - 1.5f, 0, 3, static_cast<float>(getHeight())));
-    if (hasKeyboardFocus(false)) g.drawRect(getLocalBounds(), 2);
-}
-
-void Wave::mouseDown(const juce::MouseEvent& event) {
-    auto& settings = board_.engine.pads[static_cast<std::size_t>(pad_)];
-    const float here = static_cast<float>(event.x) / static_cast<float>(std::max(1, getWidth()));
-    held_ = std::abs(here - settings.get(Field::start)) <= std::abs(here - settings.get(Field::end)) ? Field::start : Field::end;
-    move(here);
-}
-
-void Wave::mouseDrag(const juce::MouseEvent& event) { move(static_cast<float>(event.x) / static_cast<float>(std::max(1, getWidth()))); }
-
-bool Wave::keyPressed(const juce::KeyPress& key) {
-    const float step = key == juce::KeyPress::leftKey ? -0.005f : key == juce::KeyPress::rightKey ? 0.005f : 0.0f;
-    if (step == 0.0f) return false;
-    move(board_.engine.pads[static_cast<std::size_t>(pad_)].get(held_) + step);
-    return true;
-}
-
-void Wave::move(float share) {
-    auto& settings = board_.engine.pads[static_cast<std::size_t>(pad_)];
-    if (held_ == Field::start) share = std::min(share, settings.get(Field::end) - 0.001f);
-    else share = std::max(share, settings.get(Field::start) + 0.001f);
-    board_.set(pad_, held_, share);
-    repaint();
-}
 
 Editor::Editor(Processor& processor)
     : AudioProcessorEditor(processor), board_(processor.board), shelf_(processor.shelf),
@@ -188,6 +123,13 @@ Editor::Editor(Processor& processor)
             box.addItem((field == Field::quantise ? "starts: " : "") + juce::String(std::string(known.choices[k])), k + 1);
         box.onChange = [this, &box = box, field = field] { set(field, static_cast<float>(box.getSelectedId() - 1)); };
     }
+    add(zoom_, "Zoom");
+    zoom_.setTooltip("How large all of this window is, text too (Ctrl-plus, Ctrl-minus, Ctrl-0). It is remembered.");
+    for (const int percent : zooms) zoom_.addItem(juce::String(percent) + " %", percent);
+    zoom_.onChange = [this] {
+        zoom(zoom_.getSelectedId());
+        keep_zoom(zoom_.getSelectedId());
+    };
     for (const Field field : shown_fields) {
         const auto& known = spec(field);
         auto* slider = sliders_.add(new juce::Slider());
@@ -220,6 +162,7 @@ Editor::Editor(Processor& processor)
     addAndMakeVisible(browser_);
     setResizeLimits(960, 640, 4096, 3072);
     setSize(1180, 840);
+    zoom(kept_zoom());
     choose(board_.chosen);
     startTimerHz(15);
 }
@@ -242,7 +185,8 @@ void Editor::resized() {
         return taken;
     };
     auto top = line();
-    start_.setBounds(top.removeFromRight(row * 5));
+    zoom_.setBounds(top.removeFromRight(row * 3));
+    start_.setBounds(top.removeFromRight(row * 5).reduced(3, 0));
     light_.setBounds(top);
     juce::TextEditor* long_fields[] = {&prompt_, &negative_};
     for (int k = 0; k < 2; ++k) {
@@ -255,7 +199,7 @@ void Editor::resized() {
     const int part = (numbers.getWidth() - row * 6) / 5;
     for (int k = 0; k < 5; ++k) {
         auto here = numbers.removeFromLeft(part);
-        names_[k + 2]->setBounds(here.removeFromLeft(part / 2));
+        names_[k + 2]->setBounds(here.removeFromLeft(part * 11 / 20));
         short_fields[k]->setBounds(here);
         if (k == 2) {
             dice_.setBounds(numbers.removeFromLeft(row * 3).reduced(3, 0));
@@ -273,7 +217,7 @@ void Editor::resized() {
     auto again = line();
     undo_.setBounds(again.removeFromLeft(row * 3));
     redo_.setBounds(again.removeFromLeft(row * 3).reduced(3, 0));
-    tempo_words_.setBounds(again.removeFromRight(row * 7));
+    tempo_words_.setBounds(again.removeFromRight(row * 11 / 2));
     row_of(again, reworks_);
     row_of(line(), candidates_);
     wave_.setBounds(area.removeFromTop(area.getHeight() / 3));
@@ -335,6 +279,17 @@ void Editor::mouseDrag(const juce::MouseEvent& event) {
     performExternalDragDropOfFiles({juce::String(path.string())}, false, this, [this] { dragging_ = false; });
 }
 
+void Editor::zoom(int percent) {
+    zoom_.setSelectedId(percent, juce::dontSendNotification);
+    setScaleFactor(hosts_scale_);
+}
+
+// On top of what the host asks for.
+void Editor::setScaleFactor(float hosts) {
+    hosts_scale_ = hosts;
+    AudioProcessorEditor::setScaleFactor(hosts * static_cast<float>(zoom_.getSelectedId()) / 100.0f);
+}
+
 // Ctrl-Return generates from everywhere, escape cancels. Ctrl-Z is the text's own while a text is typed.
 bool Editor::keyPressed(const juce::KeyPress& key) {
     constexpr int command = juce::ModifierKeys::commandModifier;
@@ -342,9 +297,14 @@ bool Editor::keyPressed(const juce::KeyPress& key) {
     else if (key == juce::KeyPress::escapeKey) board_.cancel(pad_);
     else if (key == juce::KeyPress('z', command, 0)) board_.undo();
     else if (key == juce::KeyPress('z', command | juce::ModifierKeys::shiftModifier, 0)) board_.redo();
+    else if (key == juce::KeyPress('+', command, 0) || key == juce::KeyPress('=', command, 0)) step_zoom(1);
+    else if (key == juce::KeyPress('-', command, 0)) step_zoom(-1);
+    else if (key == juce::KeyPress('0', command, 0)) zoom_.setSelectedId(usual_zoom);
     else return false;
     return true;
 }
+
+void Editor::step_zoom(int steps) { zoom_.setSelectedItemIndex(juce::jlimit(0, zoom_.getNumItems() - 1, zoom_.getSelectedItemIndex() + steps)); }
 
 void Editor::set(Field field, float value) { board_.set(pad_, field, value); }
 

@@ -27,6 +27,7 @@ Editor::Editor(Processor& processor)
       wave_(processor.board), browser_(processor.board, processor.shelf, [this] { store_recipe(); }, [this] {
           show_recipe();   // a preset's words, not those that stood in the fields
           board_.request(pad_, candidate_count);
+          show_recipe();
       }) {
     const auto add = [this](juce::Component& part, const juce::String& title) {
         part.setTitle(title);
@@ -92,7 +93,6 @@ Editor::Editor(Processor& processor)
         auto* button = candidates_.add(new juce::TextButton("-"));
         add(*button, "Candidate " + juce::String(k + 1));
         button->setTooltip("Press to hear it and have it on the pad; drag it out as a file.");
-        button->addMouseListener(this, false);
         button->onStateChange = [this, k, button] {
             if (button->isDown() && holder_ == nullptr) board_.pick(pad_, static_cast<std::size_t>(k));   // before it plays
             holds(*button, pad_);
@@ -108,7 +108,6 @@ Editor::Editor(Processor& processor)
         auto* button = pads_.add(new juce::TextButton());
         add(*button, "Pad");
         button->setTooltip("Press to play; drag the clip out as a file, drop audio files in.");
-        button->addMouseListener(this, false);
         button->onStateChange = [this, k, button] {
             const int pad = page_ * pads_a_page + k;
             if (holds(*button, pad)) choose(pad);
@@ -157,6 +156,7 @@ Editor::Editor(Processor& processor)
     add(references_, "Session keeps references only");
     references_.setTooltip("The session stays small, and needs the daemon's library when it is opened again.");
     references_.onClick = [this] { board_.references = references_.getToggleState(); };
+    addMouseListener(this, true);
     setWantsKeyboardFocus(true);
     setResizable(true, true);
     addAndMakeVisible(browser_);
@@ -262,6 +262,18 @@ void Editor::filesDropped(const juce::StringArray& files, int x, int y) {
     for (const auto& file : files) paths.emplace_back(file.toStdString());
     shelf_.import(pad_at(x, y), std::move(paths));
     aim(-1);
+}
+
+void Editor::mouseDown(const juce::MouseEvent& event) {
+    auto* field = dynamic_cast<juce::TextEditor*>(event.eventComponent);
+    clicked_ = field != nullptr ? field : event.eventComponent->findParentComponentOfClass<juce::TextEditor>();
+    patience_ = 4;
+}
+
+// A host may take the focus and give it back with a click; what had it before has it then, and not what was clicked.
+void Editor::keep_focus() {
+    if (clicked_ == nullptr || --patience_ < 0) return;
+    if (!clicked_->hasKeyboardFocus(true)) clicked_->grabKeyboardFocus();
 }
 
 void Editor::mouseDrag(const juce::MouseEvent& event) {
@@ -374,6 +386,7 @@ void Editor::store_recipe() {
 void Editor::ask() {
     store_recipe();
     board_.request(pad_, candidate_count);
+    show_recipe();   // with the seed that was drawn: a field that loses the focus stores what the fields say
 }
 
 // A button that cannot work now says why where its meaning stood.
@@ -395,6 +408,7 @@ juce::String Editor::length_in_words() const {
 }
 
 void Editor::timerCallback() {
+    keep_focus();
     const auto state = board_.link_state();
     browser_.refresh();
     light_.setText(juce::String::fromUTF8("\xe2\x97\x8f ") + text(state.sentence), juce::dontSendNotification);

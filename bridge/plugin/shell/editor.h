@@ -22,7 +22,8 @@ public:
     void fileDragMove(const juce::StringArray&, int x, int y) override { aim(pad_at(x, y)); }
     void fileDragExit(const juce::StringArray&) override { aim(-1); }
     void filesDropped(const juce::StringArray& files, int x, int y) override;
-    // Of pads and takes: away from them is out of the window, as a file.
+    // Of all parts. Away from pads and takes is out of the window, as a file.
+    void mouseDown(const juce::MouseEvent& event) override;
     void mouseDrag(const juce::MouseEvent& event) override;
     void mouseUp(const juce::MouseEvent&) override { dragging_ = false; }
 
@@ -35,6 +36,7 @@ private:
     void store_recipe();
     void zoom(int percent);
     void step_zoom(int steps);
+    void keep_focus();
     void ask();
     void page(int number);
     void set(Field field, float value);
@@ -48,6 +50,8 @@ private:
     int pad_ = 0, page_ = 0;
     int aimed_ = -1;           // the pad that files would fall on
     float hosts_scale_ = 1.0f;
+    juce::Component::SafePointer<juce::TextEditor> clicked_;
+    int patience_ = 0;         // looks that are left at whether it has the focus
     bool dragging_ = false;    // a file is on its way out
     juce::Button* holder_ = nullptr;   // the button that holds a pad, and which
     int pressed_ = 0;

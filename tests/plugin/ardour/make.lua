@@ -15,8 +15,12 @@ for place, part in ipairs (parts) do
   assert (not part:isnil (), "no part " .. place)
   assert (track:add_processor_by_index (part, place - 1, nil, true) == 0, "part " .. place .. " is refused")
 end
--- takes in the tracks that are there
 session:add_master_bus (stereo)
+-- by hand: Ardour's own thread does it at some time, to whatever is there by then
+for side = 0, 1 do
+  local bus = session:master_out ():input ():audio (side):name ()
+  assert (track:output ():audio (side):connect (bus) == 0 or track:output ():audio (side):connected_to (bus), "no way to " .. bus)
+end
 session:save_state ("")
 close_session ()
 print ("done")

@@ -181,19 +181,20 @@ class _Client:
 
 
 class Recorder(_Client):
-    """Hears the output ports of the host's client, sample by sample. A context manager.
+    """Hears the output ports of a client, sample by sample: the host's where no other `ports` are meant. A
+    context manager.
 
     :meth:`time_of` says when, by the server's clock.
     """
 
-    def __init__(self, server: Server, channels: int, seconds: float) -> None:
+    def __init__(self, server: Server, channels: int, seconds: float, ports: str = ".*:out_") -> None:
         self._rate = server.rate
         self._heard = np.zeros((int(seconds * server.rate), channels), np.float32)
         self._count = 0
         self._began: list[tuple[int, float]] = []
         self._times = (ffi.new("uint32_t *"), ffi.new("uint64_t[2]"), ffi.new("float *"))
         super().__init__(server, "recorder", channels, IS_INPUT)
-        self._connect(".*:out_", IS_OUTPUT)
+        self._connect(ports, IS_OUTPUT)
         # a connection counts from one of the next cycles on
         connected = self._count
         wait(lambda: self._count >= connected + 8 * server.block, "the server has stopped")

@@ -49,9 +49,9 @@ def opened(builds: Builds) -> Iterator[Opened]:
             plugin.close()
 
 
-def session(recipe: dict[str, Any], clip: np.ndarray | None = None, **play: float) -> bytes:
-    """A VST3 host's file of a plugin whose first pad has a recipe, and a clip where one is given: one channel
-    at 48 kHz within -1 … 1."""
+def pad_state(recipe: dict[str, Any], clip: np.ndarray | None = None, **play: float) -> bytes:
+    """The state of a plugin whose first pad has a recipe, and a clip where one is given: one channel at
+    48 kHz within -1 … 1."""
     pad: dict[str, Any] = {"pad": 0, "recipe": recipe, "play": play}
     flac = b""
     if clip is not None:
@@ -60,16 +60,34 @@ def session(recipe: dict[str, Any], clip: np.ndarray | None = None, **play: floa
         flac = file.getvalue()
         pad["clip"] = {"id": "", "bytes": len(flac), "scale": 1.0}
     text = json.dumps({"pads": [pad]}).encode()
-    return _hosted(b"foleyd1\n" + struct.pack("<I", len(text)) + text + flac)
+    return b"foleyd1\n" + struct.pack("<I", len(text)) + text + flac
 
 
-def _hosted(state: bytes) -> bytes:
-    # JUCE's own text form of bytes: six bits a character, lowest first
+def session(recipe: dict[str, Any], clip: np.ndarray | None = None, **play: float) -> bytes:
+    """The same as a VST3 host's file."""
+    kept = in_letters(pad_state(recipe, clip, **play))
+    xml = f"<VST3PluginState><IComponent>{kept}</IComponent></VST3PluginState>".encode()
+    return struct.pack("<II", 0x21324356, len(xml)) + xml + b"\0"
+
+
+def vst3_preset(class_id: str, state: bytes) -> bytes:
+    """A state in the form of VST3's preset files, which hosts keep in their sessions too."""
+    begin = struct.calcsize("<4si32sq")
+    head = struct.pack("<4si32sq", b"VST3", 1, class_id.encode(), begin + len(state))
+    return head + state + struct.pack("<4si4sqq", b"List", 1, b"Comp", begin, len(state))
+
+
+def in_letters(state: bytes) -> str:
+    """JUCE's own text form of bytes: six bits a character, lowest first."""
     bits = int.from_bytes(state, "little")
     count = (len(state) * 8 + 5) // 6
-    digits = "".join(_DIGITS[bits >> 6 * k & 63] for k in range(count))
-    xml = f"<VST3PluginState><IComponent>{len(state)}.{digits}</IComponent></VST3PluginState>".encode()
-    return struct.pack("<II", 0x21324356, len(xml)) + xml + b"\0"
+    return f"{len(state)}." + "".join(_DIGITS[bits >> 6 * k & 63] for k in range(count))
+
+
+def tone(frames: int = 4800) -> np.ndarray:
+    """A clip for a pad, which comes out of silence and goes back."""
+    place = np.arange(frames)
+    return (0.5 * np.sin(place / 20) * np.sin(np.pi * place / frames)).astype(np.float32)
 
 
 def play(plugin: Any, frames: int, note_at: int = 0, block: int = 512, note: int = FIRST_NOTE) -> np.ndarray:

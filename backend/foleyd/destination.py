@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import unicodedata
@@ -59,14 +60,24 @@ def format_for(path: Path, name: str | None) -> Format:
     return format
 
 
+SEPARATOR = " "
+"""What a sign folds to that is neither letter nor digit."""
+
+
+@functools.lru_cache(maxsize=4096)
+def folded(sign: str) -> str:
+    """A sign as slugs have it, whatever stands beside it: plain letters and digits in lower case, nothing for
+    an accent, separators for all else. The plugin's names come from a table of this."""
+    plain = "".join(
+        one for one in unicodedata.normalize("NFKD", sign).lower() if not unicodedata.combining(one)
+    )
+    return re.sub(r"[\W_]+", SEPARATOR, unicodedata.normalize("NFC", plain))
+
+
 def slug(prompt: str) -> str:
     """A prompt as a piece of a file name: letters and digits in lower case, joined by dashes, 48 characters
     at most."""
-    plain = "".join(
-        sign for sign in unicodedata.normalize("NFKD", prompt).lower() if not unicodedata.combining(sign)
-    )
-    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", plain))
-    name = "-".join(words)
+    name = "-".join(word for word in "".join(map(folded, prompt)).split(SEPARATOR) if word)
     if len(name) > _LONGEST_SLUG:
         cut = name[: _LONGEST_SLUG + 1]
         name = cut.rpartition("-")[0] or cut[:_LONGEST_SLUG]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from plugin_build import Builds, module
-from plugin_host import FIRST_NOTE, RATE, bundle_of, opened, play, session
+from plugin_host import FIRST_NOTE, RATE, bundle_of, opened, play, session, tone
 
 Load = Callable[[], Any]
 NOTE_AT = 480 / RATE
@@ -26,10 +26,9 @@ def load(builds: Builds) -> Load:
 @pytest.fixture
 def with_clip(builds: Builds) -> bytes:
     """A session whose first pad has a clip, as the other host saves it."""
-    sound = (0.5 * np.sin(np.arange(4800) / 20) * np.sin(np.pi * np.arange(4800) / 4800)).astype(np.float32)
     with opened(builds) as host:
         plugin = host()
-        plugin.set_state(session({"prompt": "a tone"}, clip=sound, gain=-6.0))
+        plugin.set_state(session({"prompt": "a tone"}, clip=tone(), gain=-6.0))
         return bytes(plugin.get_state())
 
 

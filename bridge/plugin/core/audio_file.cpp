@@ -90,22 +90,4 @@ void write_sound_file(const fs::path& path, const Sound& sound) {
     throw std::invalid_argument("cannot write to " + path.parent_path().string() + ": choose a folder with space that may be written.");
 }
 
-std::string file_name_of(const std::string& words) {
-    std::string made;
-    for (const char one : words) {
-        const auto byte = static_cast<unsigned char>(one);
-        const bool bad = byte < 0x20 || byte == 0x7f || std::string_view("/\\:*?\"<>|").find(one) != std::string_view::npos;
-        made += bad ? ' ' : one;
-    }
-    if (made.size() > 60) {
-        made.resize(60);
-        // not in the middle of a character
-        while (!made.empty() && (static_cast<unsigned char>(made.back()) & 0xc0) == 0x80) made.pop_back();
-        if (!made.empty() && static_cast<unsigned char>(made.back()) >= 0xc0) made.pop_back();
-    }
-    const auto first = made.find_first_not_of(" .");
-    if (first == std::string::npos) return "sound";
-    return made.substr(first, made.find_last_not_of(" .") + 1 - first);
-}
-
 }  // namespace foleyd

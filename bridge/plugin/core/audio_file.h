@@ -17,7 +17,4 @@ SoundPtr read_sound_file(const std::filesystem::path& path);
 // Throws std::invalid_argument with a sentence.
 void write_sound_file(const std::filesystem::path& path, const Sound& sound);
 
-// `words` as the name of a file without its suffix, on every system; "sound" where nothing is left.
-std::string file_name_of(const std::string& words);
-
 }  // namespace foleyd

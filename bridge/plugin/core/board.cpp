@@ -7,6 +7,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "clip_name.h"
 #include "flac.h"
 #include "samples.h"
 
@@ -48,7 +49,7 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 
 Made made_of(const PadView& pad) {
     if (!pad.sound) return {};
-    return {pad.sound->id, pad.made, static_cast<double>(pad.sound->frames()) / pad.sound->rate, true};
+    return {pad.sound->id, pad.made, static_cast<double>(pad.sound->frames()) / pad.sound->rate, true, size_of_samples(*pad.sound)};
 }
 
 // Operations that need another sound beside the words.
@@ -138,7 +139,8 @@ void Board::rework(int pad, Rework kind) {
     Json words = here.recipe;
     if (here.tempo_words) words = in_tempo(std::move(words), tempo(), true);
     // a loop has its sound's own seed: others would be of other sounds
-    link_->render(*this, pad, reworked(kind, made_of(here), words, drawn_seed()), kind == Rework::loop ? 1 : 4);
+    const bool brings = !spec(kind).from_words && here.sound->id.empty();
+    link_->render(*this, pad, reworked(kind, made_of(here), words, drawn_seed()), kind == Rework::loop ? 1 : 4, brings ? here.sound : nullptr);
 }
 
 std::string Board::hindrance(int pad, Rework kind) const {
@@ -151,6 +153,11 @@ std::string Board::hindrance(int pad, Rework kind) const {
 void Board::say_tempo(int pad, bool words) {
     const std::lock_guard lock(guard_);
     at(pad).tempo_words = words;
+}
+
+void Board::say_category(int pad, const std::string& category) {
+    const std::lock_guard lock(guard_);
+    at(pad).category = is_category(category) ? category : "";
 }
 
 Tempo Board::tempo() const { return {engine.bpm.load(), engine.beats.load(), engine.beat_type.load()}; }
@@ -185,6 +192,7 @@ void Board::load_preset(int pad, const std::string& bank, const Preset& preset) 
     if (!preset.seeds.empty()) recipe["seed"] = preset.seeds[turns_[bank + "/" + preset.name]++ % preset.seeds.size()];
     here.recipe = sound_recipe(recipe);
     here.locked = !preset.seeds.empty();
+    here.category = is_category(preset.category) ? preset.category : "";
     here.failure.clear();
     ++here.recipes;
     for (const auto& [field, value] : settings_of(preset)) engine.pads[static_cast<std::size_t>(pad)].set(field, value);
@@ -206,6 +214,7 @@ OrderedJson Board::preset_of(int pad, const std::string& name) const {
         recipe["seed"] = here.recipe["seed"];
     OrderedJson made = OrderedJson::object();
     made["name"] = name;
+    if (!here.category.empty()) made["category"] = here.category;
     made["recipe"] = std::move(recipe);
     made["play"] = play_of(engine.pads[static_cast<std::size_t>(pad)]);
     return made;
@@ -259,6 +268,7 @@ PadState Board::state_of(int pad, bool words) const {
     made.made = here.made;
     made.candidates = here.candidates;
     if (words) made.recipe = here.recipe;
+    made.category = here.category;
     made.locked = here.locked;
     return made;
 }
@@ -274,6 +284,7 @@ void Board::restore(PadState state) {
     if (state.recipe) {
         here.recipe = std::move(*state.recipe);
         here.locked = state.locked;
+        here.category = std::move(state.category);
         ++here.recipes;
     }
     if (state.sound != here.sound) place(state.pad, std::move(state.sound), std::move(state.made));
@@ -322,9 +333,10 @@ std::vector<std::uint8_t> Board::save() const {
             const float value = engine.pads[static_cast<std::size_t>(pad)].get(static_cast<Field>(k));
             if (value != field_specs[k].usual) play[std::string(field_specs[k].name)] = value;
         }
-        if (play.empty() && here.recipe.empty() && !here.sound && here.wanted.empty()) continue;
+        if (play.empty() && here.recipe.empty() && here.category.empty() && !here.sound && here.wanted.empty()) continue;
         Json one = {{"pad", pad}, {"recipe", here.recipe}, {"locked", here.locked}, {"play", play}};
         if (here.tempo_words) one["tempo_words"] = true;
+        if (!here.category.empty()) one["category"] = here.category;
         if (here.sound) {
             one["clip"] = {{"id", here.sound->id}, {"bytes", 0}};
             if (!here.made.empty()) one["clip"]["made"] = here.made;
@@ -363,6 +375,7 @@ void Board::load(const std::uint8_t* data, std::size_t size) {
     struct Kept {
         Json recipe = Json::object(), play;
         SoundPtr sound;
+        std::string category;
         std::string wanted;   // a clip whose samples the library has
         Json made = Json::object();
         bool locked = false, tempo_words = false;
@@ -375,6 +388,7 @@ void Board::load(const std::uint8_t* data, std::size_t size) {
         here.recipe = sound_recipe(one.value("recipe", Json::object()));
         here.play = one.value("play", Json::object());
         here.locked = one.contains("locked") ? one["locked"] == true : here.recipe.contains("seed");
+        here.category = text_of(one, "category");
         here.tempo_words = one.contains("tempo_words") && one["tempo_words"] == true;
         const Json clip = one.value("clip", Json());
         if (!clip.is_object()) continue;
@@ -411,6 +425,7 @@ void Board::load(const std::uint8_t* data, std::size_t size) {
         here.recipe = std::move(from.recipe);
         here.locked = from.locked;
         here.tempo_words = from.tempo_words;
+        here.category = is_category(from.category) ? from.category : "";
         ++here.recipes;
         here.candidates.clear();
         here.failure.clear();
@@ -428,20 +443,23 @@ void Board::tick() {
 void Board::arrived(int pad, std::vector<SoundPtr> clips, const Json& infos) {
     const std::lock_guard lock(guard_);
     auto& here = at(pad);
-    if (here.wanted.empty()) keep(pad);   // what only comes back to the session is no change
-    here.candidates.clear();
+    std::vector<Candidate> found;
     for (std::size_t k = 0; k < clips.size(); ++k) {
         const Json info = k < infos.size() ? infos[k] : Json();
         learn(info);
         const double seed = number_of(info, "seed", -1);
         const Json made = info.is_object() ? made_recipe(info.value("recipe", Json())) : Json::object();
-        here.candidates.push_back({clips[k], seed >= 0 && seed <= 2147483647.0 ? static_cast<int>(seed) : -1, made});
+        found.push_back({clips[k], seed >= 0 && seed <= 2147483647.0 ? static_cast<int>(seed) : -1, made});
     }
     // a clip of the library brings its words to a pad that has none
-    if (here.wanted.empty() && text_of(here.recipe, "prompt").empty() && !text_of(here.candidates.front().made, "prompt").empty()) {
-        here.recipe["prompt"] = here.candidates.front().made["prompt"];
+    const auto words = text_of(found.front().made, "prompt");
+    const bool brings = here.wanted.empty() && text_of(here.recipe, "prompt").empty() && !words.empty();
+    if (here.wanted.empty()) keep(pad, Field::count, brings);   // what only comes back to the session is no change
+    if (brings) {
+        here.recipe["prompt"] = words;
         ++here.recipes;
     }
+    here.candidates = std::move(found);
     place(pad, clips.front(), here.candidates.front().made);
 }
 

@@ -28,6 +28,7 @@ struct PadView {
     Json made = Json::object();   // the recipe that the daemon made the sound by; empty where it is not known
     std::vector<Candidate> candidates;
     Progress progress;
+    std::string category;  // CatID of the Universal Category System, which names of files begin with
     std::string wanted;    // the id of a clip that the session names and the library has not yet sent
     std::string failure;   // why the last request brought nothing
     bool locked = false;   // requests keep the recipe's seed; else each draws one
@@ -78,6 +79,7 @@ public:
     void rework(int pad, Rework kind);
     std::string hindrance(int pad, Rework kind) const;
     void say_tempo(int pad, bool words);
+    void say_category(int pad, const std::string& category);   // of what is none, nothing
     Tempo tempo() const;
     void pick(int pad, std::size_t candidate);
     void put(int pad, SoundPtr sound);     // null empties the pad

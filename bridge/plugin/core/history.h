@@ -4,6 +4,7 @@
 #include <array>
 #include <deque>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "peer.h"
@@ -26,6 +27,7 @@ struct PadState {
     Json made = Json::object();
     std::vector<Candidate> candidates;
     std::optional<Json> recipe;   // where the change was to the words as well
+    std::string category;         // with them
     bool locked = false;
 };
 

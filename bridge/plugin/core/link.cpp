@@ -73,8 +73,9 @@ struct Link::Wire {
         try_at = now() + wait;
         wait = std::min(wait * 2, longest_wait);
     }
-    void put(const std::string& msg_id, const std::string& type, const Json& content) {
-        const auto frames = pack(peer.key, session, msg_id, type, content);
+    void put(const std::string& msg_id, const std::string& type, const Json& content, std::string samples = {}) {
+        auto frames = pack(peer.key, session, msg_id, type, content);
+        if (!samples.empty()) frames.push_back(std::move(samples));
         for (std::size_t k = 0; k < frames.size(); ++k) {
             const auto flags = k + 1 < frames.size() ? zmq::send_flags::sndmore : zmq::send_flags::none;
             if (!shell.send(zmq::buffer(frames[k]), flags | zmq::send_flags::dontwait)) return;
@@ -115,11 +116,11 @@ void Link::leave(Guest& guest) {
     std::erase_if(queue_, [&](const Order& order) { return order.guest == &guest; });
 }
 
-void Link::render(Guest& guest, int pad, Json content, int count) {
+void Link::render(Guest& guest, int pad, Json content, int count, SoundPtr source) {
     content["count"] = count;
     content["slot"] = slot_of(pad);
     content["priority"] = "normal";
-    push({&guest, pad, "render_request", {}, std::move(content), draw_id()});
+    push({&guest, pad, "render_request", {}, std::move(content), draw_id(), -1, 0, std::move(source)});
 }
 
 void Link::fetch(Guest& guest, int pad, const std::string& clip_id) {
@@ -263,7 +264,9 @@ void Link::take_orders(Wire& wire) {
 void Link::send(Wire& wire, Order& order) {
     order.ask_again = 0;
     if (order.job < 0) {
-        wire.put(order.msg_id, order.type, order.content);
+        std::string samples = order.source ? samples_of(*order.source) : std::string();
+        if (order.source) order.content["buffers"] = Json::array({buffer_info(*order.source, samples, "source", "source")});
+        wire.put(order.msg_id, order.type, order.content, std::move(samples));
         return;
     }
     order.msg_id = draw_id();

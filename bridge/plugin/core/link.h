@@ -58,8 +58,8 @@ public:
     void leave(Guest& guest);   // no call comes to it afterwards
 
     // Any thread but the audio thread. A newer order of a pad takes the older one's place.
-    // `content` holds a recipe, and sources where it needs them.
-    void render(Guest& guest, int pad, Json content, int count);
+    // `content` holds a recipe, and sources where it needs them; `source` is one that no library has.
+    void render(Guest& guest, int pad, Json content, int count, SoundPtr source = nullptr);
     void fetch(Guest& guest, int pad, const std::string& clip_id);
     void search(Guest& guest, const std::string& text, int most);
     void cancel(Guest& guest, int pad);
@@ -75,6 +75,7 @@ private:
         std::string msg_id;
         int job = -1;
         double ask_again = 0;   // when the result is asked for once more, 0: it will be told
+        SoundPtr source = nullptr;   // whose samples go with it
     };
     struct Wire;
 

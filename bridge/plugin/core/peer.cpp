@@ -163,6 +163,22 @@ std::vector<SoundPtr> clips_of(const Json& content, const std::vector<std::strin
     return made;
 }
 
+std::size_t size_of_samples(const Sound& sound) { return (sound.left.size() + sound.right.size()) * sizeof(float); }
+
+std::string samples_of(const Sound& sound) {
+    static_assert(std::endian::native == std::endian::little);
+    std::string made;
+    made.reserve(size_of_samples(sound));
+    for (const auto* side : {&sound.left, &sound.right})
+        made.append(reinterpret_cast<const char*>(side->data()), side->size() * sizeof(float));
+    return made;
+}
+
+Json buffer_info(const Sound& sound, const std::string& samples, const char* kind, const char* id) {
+    return {{"kind", kind}, {"id", id}, {"format", "<f4"}, {"length", samples.size()}, {"sha256", hex_digest(samples)},
+            {"channels", sound.channels()}, {"frames", sound.frames()}, {"rate", sound.rate}};
+}
+
 std::string text_of(const Json& object, const char* name, const std::string& fallback) {
     if (!object.is_object()) return fallback;
     const auto found = object.find(name);

@@ -52,6 +52,11 @@ Message unpack(const std::string& key, const std::vector<std::string>& frames);
 // Samples of the buffers that the content describes as clips, hashes and sizes checked. Throws std::invalid_argument.
 std::vector<SoundPtr> clips_of(const Json& content, const std::vector<std::string>& buffers);
 
+// A sound as the buffer of a request: its samples, and what the content says of them.
+std::size_t size_of_samples(const Sound& sound);
+std::string samples_of(const Sound& sound);
+Json buffer_info(const Sound& sound, const std::string& samples, const char* kind, const char* id);
+
 // Fields of untrusted objects: the fallback where a field is missing or of another kind.
 std::string text_of(const Json& object, const char* name, const std::string& fallback = {});
 double number_of(const Json& object, const char* name, double fallback);

@@ -64,8 +64,8 @@ std::string hindrance(Rework kind, const Made& clip, const Json& words, const Ab
                            number_of(clip.recipe, operation == "vary" ? "centre" : "seed", -1) >= 0;
         if (!known || (operation != "text" && operation != "vary"))
             return "The pad's sound was not made from words alone: ask for more like it instead.";
-    } else if (clip.clip_id.empty()) {
-        return "The pad's clip is in no library: generate a sound, or import it there.";
+    } else if (clip.clip_id.empty() && clip.bytes > most_frame_bytes) {
+        return "The pad's clip is too long to be sent: drop a part of it.";
     }
     if (kind == Rework::restyle && text_of(words, "prompt").empty()) return "Say first what it shall sound like: the pad has no prompt.";
     if (abilities.model.empty()) return "The daemon has not yet told what its model can do.";
@@ -84,7 +84,7 @@ Json reworked(Rework kind, const Made& clip, const Json& words, int seed) {
     const auto operation = text_of(clip.recipe, "operation", "text");
     const Json first = operation == "vary" ? clip.recipe.value("centre", Json(0)) : clip.recipe.value("seed", Json(0));
     recipe["operation"] = spec(kind).operation;
-    recipe["prompt"] = text_of(from, "prompt", "a sound");
+    recipe["prompt"] = text_of(from, "prompt", text_of(words, "prompt", "a sound"));
     recipe["seed"] = seed;
     const bool bars = clip.recipe.contains("bars") && clip.recipe.contains("bpm");
     switch (kind) {
@@ -107,7 +107,7 @@ Json reworked(Rework kind, const Made& clip, const Json& words, int seed) {
             break;   // as long as its source
     }
     Json content = {{"recipe", std::move(recipe)}};
-    if (!spec(kind).from_words) content["sources"] = {{"source", clip.clip_id}};
+    if (!spec(kind).from_words && !clip.clip_id.empty()) content["sources"] = {{"source", clip.clip_id}};
     return content;
 }
 

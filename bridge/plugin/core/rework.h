@@ -42,10 +42,11 @@ std::map<std::string, std::set<std::string>> operations_of(const Json& models_re
 
 // A clip as the daemon made it, and the words that the pad has now.
 struct Made {
-    std::string clip_id;   // empty for one that no library has
+    std::string clip_id;   // empty for one that no library has: its samples are sent
     Json recipe = Json::object();
     double seconds = 0;
     bool is = false;       // the pad has a clip at all
+    std::size_t bytes = 0; // of its samples, on their way
 };
 
 // The fields of a clip's recipe that are kept with it, and no others. For what is no recipe, an empty object.
@@ -54,8 +55,8 @@ Json made_recipe(const Json& told);
 // Why it cannot be done, in a sentence; empty where it can. `words` is the pad's recipe.
 std::string hindrance(Rework kind, const Made& clip, const Json& words, const Abilities& abilities);
 
-// The content of a render request, but for the number of clips: `recipe`, and `sources` where there are any. For what
-// hindrance() has nothing against. `seed` is drawn; a loop keeps its sound's own.
+// The content of a render request, but for the number of clips: `recipe`, and `sources` where the library has what it
+// starts from. For what hindrance() has nothing against. `seed` is drawn; a loop keeps its sound's own.
 Json reworked(Rework kind, const Made& clip, const Json& words, int seed);
 
 }  // namespace foleyd

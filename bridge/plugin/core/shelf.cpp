@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "audio_file.h"
+#include "clip_name.h"
 #include "places.h"
 
 namespace foleyd {
@@ -13,6 +14,20 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr float coarsest = 1.0f / 16384;   // between a clip and its file of 16 bits
+
+bool holds(const fs::path& path, const Sound& sound) {
+    std::error_code error;
+    if (!fs::is_regular_file(path, error)) return false;
+    try {
+        const auto there = read_sound_file(path);
+        bool same = there->rate == sound.rate && there->frames() == sound.frames() && there->channels() == sound.channels();
+        for (std::size_t k = 0; same && k < sound.left.size(); ++k)
+            same = std::abs(there->left[k] - sound.left[k]) < coarsest;
+        return same;
+    } catch (const std::invalid_argument&) {
+        return false;
+    }
+}
 
 }  // namespace
 
@@ -113,60 +128,60 @@ void Shelf::import(int pad, std::vector<fs::path> files) {
 }
 
 fs::path Shelf::librarys(const Sound& sound) const {
-    // a path from the daemon is only ever read, and only handed out where a WAV of that length lies
+    // a path from the daemon is only ever read, and only handed out where a WAV of that sound lies
     const fs::path path = board_.whereabouts(sound.id).path;
-    std::error_code error;
-    if (sound.id.empty() || !path.is_absolute() || path.extension() != ".wav" || !fs::is_regular_file(path, error)) return {};
-    try {
-        const auto there = read_sound_file(path);
-        bool same = there->rate == sound.rate && there->frames() == sound.frames() && there->channels() == sound.channels();
-        for (std::size_t k = 0; same && k < sound.left.size(); ++k)
-            same = std::abs(there->left[k] - sound.left[k]) < coarsest;
-        return same ? path : fs::path();
-    } catch (const std::invalid_argument&) {
-        return {};
+    if (sound.id.empty() || !path.is_absolute() || path.extension() != ".wav") return {};
+    return holds(path, sound) ? path : fs::path();
+}
+
+// A file of its own name, or with `again` the one that holds the sound already; never in the place of another.
+fs::path Shelf::export_to(const fs::path& folder, const Sound& sound, const PadView& pad, bool again) const {
+    const auto known = board_.whereabouts(sound.id).name;
+    const auto words = known.empty() ? text_of(pad.recipe, "prompt") : known;
+    fs::path path;
+    for (int number = 1;; ++number) {
+        const auto name = clip_name(words, pad.category, number) + ".wav";
+        path = folder / std::u8string(name.begin(), name.end());
+        if (!fs::exists(path)) break;
+        if (again && holds(path, sound)) return path;
     }
+    if (const auto own = librarys(sound); !own.empty()) {
+        std::error_code error;
+        fs::copy_file(own, path, error);   // with what the library wrote into it
+        if (error) throw std::invalid_argument("cannot write to " + folder.string() + ": choose a folder with space that may be written.");
+    } else {
+        write_sound_file(path, sound);
+    }
+    return path;
 }
 
 void Shelf::copy_to(int pad, const fs::path& folder) {
     const auto here = board_.view(pad);
     push([this, here, folder] {
         if (!here.sound) throw std::invalid_argument("The pad is empty: there is nothing to copy.");
-        const auto known = board_.whereabouts(here.sound->id).name;
-        const auto name = file_name_of(known.empty() ? text_of(here.recipe, "prompt") : known);
-        auto path = folder / (name + ".wav");
-        for (int k = 2; fs::exists(path); ++k) path = folder / (name + " " + std::to_string(k) + ".wav");
-        if (const auto own = librarys(*here.sound); !own.empty()) {
-            std::error_code error;
-            fs::copy_file(own, path, error);   // with what the library wrote into it
-            if (error) throw std::invalid_argument("cannot write to " + folder.string() + ": choose a folder with space that may be written.");
-        } else {
-            write_sound_file(path, *here.sound);
-        }
-        return path.string() + " is there.";
+        return export_to(folder, *here.sound, here, false).string() + " is there.";
     });
 }
 
-fs::path Shelf::dragged(const SoundPtr& sound, const std::string& words) {
+fs::path Shelf::dragged(const SoundPtr& sound, const PadView& pad) {
     if (!sound) return {};
     {
         const std::lock_guard lock(guard_);
-        if (dragged_ == sound) return file_;
+        if (dragged_ == sound && category_ == pad.category) return file_;
         dragged_ = sound;
+        category_ = pad.category;
         file_.clear();
     }
-    push([this, sound, words]() -> std::string {
-        auto path = librarys(*sound);
+    push([this, sound, pad]() -> std::string {
+        auto path = pad.category.empty() ? librarys(*sound) : fs::path();
         if (path.empty()) {
             const auto folder = data_home("exports");
             std::error_code error;
             fs::create_directories(folder, error);
-            const std::string bytes(sound->flac.begin(), sound->flac.end());
-            path = folder / (file_name_of(words) + "_" + hex_digest(bytes).substr(0, 8) + ".wav");
-            if (!fs::exists(path, error)) write_sound_file(path, *sound);
+            path = export_to(folder, *sound, pad, true);
         }
         const std::lock_guard lock(guard_);
-        if (dragged_ == sound) file_ = path;
+        if (dragged_ == sound && category_ == pad.category) file_ = path;
         return {};
     });
     return {};

@@ -37,16 +37,17 @@ public:
     void save_preset(int pad, const std::string& bank, const std::string& name, bool replace);
     // The files on pads from `pad` on, one on each.
     void import(int pad, std::vector<std::filesystem::path> files);
-    // The pad's clip into a folder, beside whatever is there.
+    // The pad's clip into a folder, beside whatever is there, by its category and words.
     void copy_to(int pad, const std::filesystem::path& folder);
-    // Makes a file of a sound that can be dragged away: the library's own where it lies on this machine, else one in
-    // foleyd's folder "exports". Empty until it is there; ask again.
-    std::filesystem::path dragged(const SoundPtr& sound, const std::string& words);
+    // Makes a file of a pad's sound that can be dragged away, by its category and words, in foleyd's folder "exports"; the
+    // library's own where it lies on this machine and no category asks for another name. Empty until it is there; ask again.
+    std::filesystem::path dragged(const SoundPtr& sound, const PadView& pad);
 
 private:
     void push(std::function<std::string()> errand);
     void run();
     std::filesystem::path librarys(const Sound& sound) const;
+    std::filesystem::path export_to(const std::filesystem::path& folder, const Sound& sound, const PadView& pad, bool again) const;
 
     Board& board_;
     const BankFiles files_;
@@ -56,6 +57,7 @@ private:
     bool ending_ = false, working_ = false;
     ShelfView view_;
     SoundPtr dragged_;                    // the sound that `file_` is made of, or is being made of
+    std::string category_;                // that it is called by
     std::filesystem::path file_;
     std::thread thread_;
 };

@@ -1,5 +1,6 @@
 #include "browser.h"
 
+#include "clip_name.h"
 #include "colours.h"
 
 namespace foleyd {
@@ -52,6 +53,11 @@ Browser::Browser(Board& board, Shelf& shelf, std::function<void()> store, std::f
     save_.setTooltip("The pad's words, its seed and how it plays, into a bank of yours.");
     save_.onClick = [this] { save(); };
     add(replace_, "Replace a preset of that name");
+    add(category_, "Category of the Universal Category System");
+    category_.setTextToShowWhenEmpty("UCS category", juce::Colours::grey);
+    category_.setTooltip("Names of files begin with the CatID of the Universal Category System, where the pad has one.");
+    category_.setInputRestrictions(12, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    category_.onReturnKey = category_.onFocusLost = [this] { file_under(); };
     add(copy_, "Copy the pad's clip to a folder");
     copy_.onClick = [this] { copy(); };
     add(said_, "What came of it");
@@ -81,7 +87,7 @@ void Browser::resized() {
     halves(line(false), presets_, clips_);
     words_.setBounds(line(false));
     said_.setBounds(area.removeFromBottom(row * 2));
-    copy_.setBounds(line(true));
+    halves(line(true), category_, copy_);
     if (kind_ == Kind::presets) {
         halves(line(true), save_, replace_);
         halves(line(true), bank_, name_);
@@ -175,7 +181,9 @@ void Browser::enable() {
     const bool there = kind_ == Kind::presets ? preset_of(row) != nullptr : row >= 0 && row < getNumRows();
     load_.setEnabled(there);
     play_.setEnabled(there);
-    copy_.setEnabled(board_.view(board_.chosen).sound != nullptr);
+    const auto pad = board_.view(board_.chosen);
+    copy_.setEnabled(pad.sound != nullptr);
+    if (!category_.hasKeyboardFocus(true) && category_.getText() != text(pad.category)) category_.setText(text(pad.category), false);
 }
 
 void Browser::say(const juce::String& sentence, bool failed) {
@@ -260,7 +268,17 @@ void Browser::save() {
     shelf_.save_preset(board_.chosen, bank_.getText().toStdString(), name_.getText().trim().toStdString(), replace_.getToggleState());
 }
 
+void Browser::file_under() {
+    const auto typed = category_.getText().toStdString();
+    if (!typed.empty() && !is_category(typed)) {
+        say(text(in_quotes(typed)) + " is no CatID: give its capitals and its small letters, as in RAINMetl.", true);
+        return;
+    }
+    board_.say_category(board_.chosen, typed);
+}
+
 void Browser::copy() {
+    file_under();
     chooser_ = std::make_unique<juce::FileChooser>("Copy the pad's clip to", juce::File::getSpecialLocation(juce::File::userHomeDirectory));
     chooser_->launchAsync(juce::FileBrowserComponent::openMode | juce::FileBrowserComponent::canSelectDirectories,
                           [this, pad = board_.chosen.load()](const juce::FileChooser& chosen) {

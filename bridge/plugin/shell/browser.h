@@ -36,6 +36,7 @@ private:
     void load(bool sound);
     void save();
     void copy();
+    void file_under();
     void enable();
     void say(const juce::String& sentence, bool failed);
     const FoundBank* bank_of(int row) const;
@@ -51,8 +52,8 @@ private:
     std::vector<Row> rows_;
     bool searched_ = false;
     juce::TextButton presets_{"Presets"}, clips_{"Library"}, load_{"Load"}, play_{"Load and generate"}, save_{"Save pad"},
-        copy_{"Copy clip to folder..."};
-    juce::TextEditor words_, bank_, name_;
+        copy_{"Copy to folder..."};
+    juce::TextEditor words_, bank_, name_, category_;
     juce::ToggleButton replace_{"Replace"};
     juce::ListBox list_;
     juce::Label said_;

@@ -1,6 +1,7 @@
 #include "editor.h"
 
 #include "colours.h"
+#include "zoom.h"
 
 namespace foleyd {
 namespace {
@@ -21,77 +22,12 @@ juce::String number_text(const Json& recipe, const char* name) {
 
 }  // namespace
 
-Wave::Wave(Board& board) : board_(board) {
-    setWantsKeyboardFocus(true);
-    setTitle("Start and end of the clip");
-    setTooltip("Drag the start or the end; left and right move the one that was touched last, tab goes on.");
-}
-
-void Wave::show(int pad, SoundPtr sound) {
-    pad_ = pad;
-    sound_ = std::move(sound);
-    shape();
-    repaint();
-}
-
-void Wave::shape() {
-    peaks_.assign(static_cast<std::size_t>(std::max(getWidth(), 0)), 0.0f);
-    if (!sound_) return;
-    const auto frames = sound_->left.size(), width = peaks_.size();
-    for (std::size_t x = 0; x < width; ++x)
-        for (std::size_t k = frames * x / width; k < frames * (x + 1) / width; ++k)
-            peaks_[x] = std::max(peaks_[x], std::abs(sound_->left[k]));
-}
-
-void Wave::paint(juce::Graphics& g) {
-    g.fillAll(raised);
-    const float middle = static_cast<float>(getHeight()) / 2;
-    auto& settings = board_.engine.pads[static_cast<std::size_t>(pad_)];
-    const float start = settings.get(Field::start) * static_cast<float>(getWidth());
-    const float end = settings.get(Field::end) * static_cast<float>(getWidth());
-    for (std::size_t x = 0; x < peaks_.size(); ++x) {
-        const float at = static_cast<float>(x), tall = std::max(0.5f, peaks_[x] * middle);
-        g.setColour(at >= start && at <= end ? warm : juce::Colours::grey.withAlpha(0.5f));
-        if (sound_) g.drawVerticalLine(static_cast<int>(x), middle - tall, middle + tall);
-    }
-    if (!sound_) {
-        g.setColour(bright);
-        g.drawText("The pad is empty: say what to hear, and generate.", getLocalBounds(), juce::Justification::centred);
-    }
-    g.setColour(bright);
-    for (const float at : {start, end}) g.fillRect(juce::Rectangle<float>(at - 1.5f, 0, 3, static_cast<float>(getHeight())));
-    if (hasKeyboardFocus(false)) g.drawRect(getLocalBounds(), 2);
-}
-
-void Wave::mouseDown(const juce::MouseEvent& event) {
-    auto& settings = board_.engine.pads[static_cast<std::size_t>(pad_)];
-    const float here = static_cast<float>(event.x) / static_cast<float>(std::max(1, getWidth()));
-    held_ = std::abs(here - settings.get(Field::start)) <= std::abs(here - settings.get(Field::end)) ? Field::start : Field::end;
-    move(here);
-}
-
-void Wave::mouseDrag(const juce::MouseEvent& event) { move(static_cast<float>(event.x) / static_cast<float>(std::max(1, getWidth()))); }
-
-bool Wave::keyPressed(const juce::KeyPress& key) {
-    const float step = key == juce::KeyPress::leftKey ? -0.005f : key == juce::KeyPress::rightKey ? 0.005f : 0.0f;
-    if (step == 0.0f) return false;
-    move(board_.engine.pads[static_cast<std::size_t>(pad_)].get(held_) + step);
-    return true;
-}
-
-void Wave::move(float share) {
-    auto& settings = board_.engine.pads[static_cast<std::size_t>(pad_)];
-    if (held_ == Field::start) share = std::min(share, settings.get(Field::end) - 0.001f);
-    else share = std::max(share, settings.get(Field::start) + 0.001f);
-    board_.set(pad_, held_, share);
-    repaint();
-}
-
 Editor::Editor(Processor& processor)
     : AudioProcessorEditor(processor), board_(processor.board), shelf_(processor.shelf),
       wave_(processor.board), browser_(processor.board, processor.shelf, [this] { store_recipe(); }, [this] {
           show_recipe();   // a preset's words, not those that stood in the fields
           board_.request(pad_, candidate_count);
+          show_recipe();
       }) {
     const auto add = [this](juce::Component& part, const juce::String& title) {
         part.setTitle(title);
@@ -157,7 +93,6 @@ Editor::Editor(Processor& processor)
         auto* button = candidates_.add(new juce::TextButton("-"));
         add(*button, "Candidate " + juce::String(k + 1));
         button->setTooltip("Press to hear it and have it on the pad; drag it out as a file.");
-        button->addMouseListener(this, false);
         button->onStateChange = [this, k, button] {
             if (button->isDown() && holder_ == nullptr) board_.pick(pad_, static_cast<std::size_t>(k));   // before it plays
             holds(*button, pad_);
@@ -173,7 +108,6 @@ Editor::Editor(Processor& processor)
         auto* button = pads_.add(new juce::TextButton());
         add(*button, "Pad");
         button->setTooltip("Press to play; drag the clip out as a file, drop audio files in.");
-        button->addMouseListener(this, false);
         button->onStateChange = [this, k, button] {
             const int pad = page_ * pads_a_page + k;
             if (holds(*button, pad)) choose(pad);
@@ -188,6 +122,13 @@ Editor::Editor(Processor& processor)
             box.addItem((field == Field::quantise ? "starts: " : "") + juce::String(std::string(known.choices[k])), k + 1);
         box.onChange = [this, &box = box, field = field] { set(field, static_cast<float>(box.getSelectedId() - 1)); };
     }
+    add(zoom_, "Zoom");
+    zoom_.setTooltip("How large all of this window is, text too (Ctrl-plus, Ctrl-minus, Ctrl-0). It is remembered.");
+    for (const int percent : zooms) zoom_.addItem(juce::String(percent) + " %", percent);
+    zoom_.onChange = [this] {
+        zoom(zoom_.getSelectedId());
+        keep_zoom(zoom_.getSelectedId());
+    };
     for (const Field field : shown_fields) {
         const auto& known = spec(field);
         auto* slider = sliders_.add(new juce::Slider());
@@ -215,11 +156,13 @@ Editor::Editor(Processor& processor)
     add(references_, "Session keeps references only");
     references_.setTooltip("The session stays small, and needs the daemon's library when it is opened again.");
     references_.onClick = [this] { board_.references = references_.getToggleState(); };
+    addMouseListener(this, true);
     setWantsKeyboardFocus(true);
     setResizable(true, true);
     addAndMakeVisible(browser_);
     setResizeLimits(960, 640, 4096, 3072);
     setSize(1180, 840);
+    zoom(kept_zoom());
     choose(board_.chosen);
     startTimerHz(15);
 }
@@ -242,7 +185,8 @@ void Editor::resized() {
         return taken;
     };
     auto top = line();
-    start_.setBounds(top.removeFromRight(row * 5));
+    zoom_.setBounds(top.removeFromRight(row * 3));
+    start_.setBounds(top.removeFromRight(row * 5).reduced(3, 0));
     light_.setBounds(top);
     juce::TextEditor* long_fields[] = {&prompt_, &negative_};
     for (int k = 0; k < 2; ++k) {
@@ -255,7 +199,7 @@ void Editor::resized() {
     const int part = (numbers.getWidth() - row * 6) / 5;
     for (int k = 0; k < 5; ++k) {
         auto here = numbers.removeFromLeft(part);
-        names_[k + 2]->setBounds(here.removeFromLeft(part / 2));
+        names_[k + 2]->setBounds(here.removeFromLeft(part * 11 / 20));
         short_fields[k]->setBounds(here);
         if (k == 2) {
             dice_.setBounds(numbers.removeFromLeft(row * 3).reduced(3, 0));
@@ -273,7 +217,7 @@ void Editor::resized() {
     auto again = line();
     undo_.setBounds(again.removeFromLeft(row * 3));
     redo_.setBounds(again.removeFromLeft(row * 3).reduced(3, 0));
-    tempo_words_.setBounds(again.removeFromRight(row * 7));
+    tempo_words_.setBounds(again.removeFromRight(row * 11 / 2));
     row_of(again, reworks_);
     row_of(line(), candidates_);
     wave_.setBounds(area.removeFromTop(area.getHeight() / 3));
@@ -320,6 +264,18 @@ void Editor::filesDropped(const juce::StringArray& files, int x, int y) {
     aim(-1);
 }
 
+void Editor::mouseDown(const juce::MouseEvent& event) {
+    auto* field = dynamic_cast<juce::TextEditor*>(event.eventComponent);
+    clicked_ = field != nullptr ? field : event.eventComponent->findParentComponentOfClass<juce::TextEditor>();
+    patience_ = 4;
+}
+
+// A host may take the focus and give it back with a click; what had it before has it then, and not what was clicked.
+void Editor::keep_focus() {
+    if (clicked_ == nullptr || --patience_ < 0) return;
+    if (!clicked_->hasKeyboardFocus(true)) clicked_->grabKeyboardFocus();
+}
+
 void Editor::mouseDrag(const juce::MouseEvent& event) {
     if (dragging_ || event.getDistanceFromDragStart() < 12) return;
     const auto* source = dynamic_cast<juce::TextButton*>(event.eventComponent);
@@ -328,11 +284,22 @@ void Editor::mouseDrag(const juce::MouseEvent& event) {
     const auto view = board_.view(take < 0 ? page_ * pads_a_page + at : pad_);
     const auto sound = take < 0 ? view.sound
                        : take < static_cast<int>(view.candidates.size()) ? view.candidates[static_cast<std::size_t>(take)].sound : nullptr;
-    const auto path = shelf_.dragged(sound, text_of(view.recipe, "prompt"));
+    const auto path = shelf_.dragged(sound, view);
     if (path.empty()) return;   // it is being written: the next move of the pointer asks again
     dragging_ = true;
     let_go();
     performExternalDragDropOfFiles({juce::String(path.string())}, false, this, [this] { dragging_ = false; });
+}
+
+void Editor::zoom(int percent) {
+    zoom_.setSelectedId(percent, juce::dontSendNotification);
+    setScaleFactor(hosts_scale_);
+}
+
+// On top of what the host asks for.
+void Editor::setScaleFactor(float hosts) {
+    hosts_scale_ = hosts;
+    AudioProcessorEditor::setScaleFactor(hosts * static_cast<float>(zoom_.getSelectedId()) / 100.0f);
 }
 
 // Ctrl-Return generates from everywhere, escape cancels. Ctrl-Z is the text's own while a text is typed.
@@ -342,9 +309,14 @@ bool Editor::keyPressed(const juce::KeyPress& key) {
     else if (key == juce::KeyPress::escapeKey) board_.cancel(pad_);
     else if (key == juce::KeyPress('z', command, 0)) board_.undo();
     else if (key == juce::KeyPress('z', command | juce::ModifierKeys::shiftModifier, 0)) board_.redo();
+    else if (key == juce::KeyPress('+', command, 0) || key == juce::KeyPress('=', command, 0)) step_zoom(1);
+    else if (key == juce::KeyPress('-', command, 0)) step_zoom(-1);
+    else if (key == juce::KeyPress('0', command, 0)) zoom_.setSelectedId(usual_zoom);
     else return false;
     return true;
 }
+
+void Editor::step_zoom(int steps) { zoom_.setSelectedItemIndex(juce::jlimit(0, zoom_.getNumItems() - 1, zoom_.getSelectedItemIndex() + steps)); }
 
 void Editor::set(Field field, float value) { board_.set(pad_, field, value); }
 
@@ -414,6 +386,7 @@ void Editor::store_recipe() {
 void Editor::ask() {
     store_recipe();
     board_.request(pad_, candidate_count);
+    show_recipe();   // with the seed that was drawn: a field that loses the focus stores what the fields say
 }
 
 // A button that cannot work now says why where its meaning stood.
@@ -435,6 +408,7 @@ juce::String Editor::length_in_words() const {
 }
 
 void Editor::timerCallback() {
+    keep_focus();
     const auto state = board_.link_state();
     browser_.refresh();
     light_.setText(juce::String::fromUTF8("\xe2\x97\x8f ") + text(state.sentence), juce::dontSendNotification);

@@ -5,29 +5,9 @@
 
 #include "browser.h"
 #include "processor.h"
+#include "wave.h"
 
 namespace foleyd {
-
-// The clip's shape with handles for its start and end; arrow keys move the one that was touched last.
-class Wave final : public juce::Component, public juce::SettableTooltipClient {
-public:
-    explicit Wave(Board& board);
-    void show(int pad, SoundPtr sound);
-    void paint(juce::Graphics& g) override;
-    void resized() override { shape(); }
-    void mouseDown(const juce::MouseEvent& event) override;
-    void mouseDrag(const juce::MouseEvent& event) override;
-    bool keyPressed(const juce::KeyPress& key) override;
-
-private:
-    void move(float share);
-    void shape();
-    Board& board_;
-    int pad_ = 0;
-    SoundPtr sound_;
-    Field held_ = Field::start;
-    std::vector<float> peaks_;
-};
 
 class Editor final : public juce::AudioProcessorEditor, public juce::FileDragAndDropTarget, public juce::DragAndDropContainer,
                      private juce::Timer {
@@ -36,12 +16,14 @@ public:
     ~Editor() override;
     void paint(juce::Graphics& g) override;
     void resized() override;
+    void setScaleFactor(float hosts) override;
     bool keyPressed(const juce::KeyPress& key) override;
     bool isInterestedInFileDrag(const juce::StringArray&) override { return true; }
     void fileDragMove(const juce::StringArray&, int x, int y) override { aim(pad_at(x, y)); }
     void fileDragExit(const juce::StringArray&) override { aim(-1); }
     void filesDropped(const juce::StringArray& files, int x, int y) override;
-    // Of pads and takes: away from them is out of the window, as a file.
+    // Of all parts. Away from pads and takes is out of the window, as a file.
+    void mouseDown(const juce::MouseEvent& event) override;
     void mouseDrag(const juce::MouseEvent& event) override;
     void mouseUp(const juce::MouseEvent&) override { dragging_ = false; }
 
@@ -52,6 +34,9 @@ private:
     void choose(int pad);
     void show_recipe();
     void store_recipe();
+    void zoom(int percent);
+    void step_zoom(int steps);
+    void keep_focus();
     void ask();
     void page(int number);
     void set(Field field, float value);
@@ -64,6 +49,9 @@ private:
     Shelf& shelf_;
     int pad_ = 0, page_ = 0;
     int aimed_ = -1;           // the pad that files would fall on
+    float hosts_scale_ = 1.0f;
+    juce::Component::SafePointer<juce::TextEditor> clicked_;
+    int patience_ = 0;         // looks that are left at whether it has the focus
     bool dragging_ = false;    // a file is on its way out
     juce::Button* holder_ = nullptr;   // the button that holds a pad, and which
     int pressed_ = 0;
@@ -75,7 +63,7 @@ private:
     juce::TextEditor prompt_, negative_, seconds_, bars_, seed_, steps_, guidance_;
     juce::OwnedArray<juce::Label> names_;
     juce::OwnedArray<juce::TextButton> candidates_, pages_, pads_;
-    juce::ComboBox mode_, quantise_;
+    juce::ComboBox mode_, quantise_, zoom_;
     juce::OwnedArray<juce::Slider> sliders_;
     juce::ToggleButton keyboard_{"Play this pad over the keyboard"};
     juce::Slider root_, master_;

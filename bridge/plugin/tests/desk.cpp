@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "clip_name.h"
 #include "samples.h"
 #include "shelf.h"
 
@@ -92,11 +93,35 @@ Json fetch(const Arguments& given) {
     if (!view.sound) throw std::runtime_error(view.failure);
     Shelf shelf(board, BankFiles("", ""));
     std::filesystem::path file;
-    until([&] { return !(file = shelf.dragged(view.sound, "a sound")).empty(); });
+    until([&] { return !(file = shelf.dragged(view.sound, view)).empty(); });
     std::string bytes(view.sound->left.size() * sizeof(float), '\0');
     std::memcpy(bytes.data(), view.sound->left.data(), bytes.size());
     return {{"frames", view.sound->frames()}, {"rate", view.sound->rate}, {"sha256", hex_digest(bytes)},
             {"prompt", text_of(view.recipe, "prompt")}, {"file", file.string()}};
+}
+
+// What files are called: rows of words, category and number from standard input.
+Json names(const Arguments&) {
+    Json made = Json::array();
+    for (const auto& row : Json::parse(std::cin)) made.push_back(clip_name(row.at(0), row.at(1), row.at(2)));
+    return made;
+}
+
+// What becomes of a file that is dropped on a pad with these words: "restyle" or "like" of it.
+Json rework(const Arguments& given) {
+    Board board(line_to(given.at(0)));
+    Shelf shelf(board, BankFiles("", ""));
+    shelf.import(0, {given.at(1)});
+    until([&] { return board.view(0).sound != nullptr; });
+    const auto dropped = board.view(0).sound;
+    board.set_recipe(0, {{"prompt", given.at(3)}, {"steps", 4}});
+    const auto kind = given.at(2) == "like" ? Rework::like : Rework::restyle;
+    until([&] { return board.hindrance(0, kind).empty(); });
+    board.rework(0, kind);
+    until([&] { return board.view(0).sound != dropped || !board.view(0).failure.empty(); });
+    const auto view = board.view(0);
+    if (view.sound == dropped) throw std::runtime_error(view.failure);
+    return {{"frames", view.sound->frames()}, {"rate", view.sound->rate}, {"made", view.made}, {"clips", view.candidates.size()}};
 }
 
 // A player that goes on while everything else goes wrong. Takes one order a line from standard input: "generate" with a
@@ -148,7 +173,8 @@ Json live(const Arguments& given) {
 
 int main(int count, char** words) {
     const std::map<std::string, Json (*)(const Arguments&)> deeds = {{"folders", folders}, {"banks", banks}, {"put", put},
-                                                                     {"pad", pad},         {"search", search}, {"fetch", fetch}, {"live", live}};
+                                                                     {"pad", pad},         {"search", search}, {"fetch", fetch},
+                                                                     {"rework", rework},   {"names", names}, {"live", live}};
     try {
         const Arguments given(words + 1, words + count);
         std::cout << deeds.at(given.at(0))({given.begin() + 1, given.end()}).dump() << "\n";

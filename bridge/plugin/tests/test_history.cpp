@@ -121,3 +121,19 @@ TEST_CASE("a drag is one step, and the history is bounded in steps and bytes") {
     for (int k = 0; k < 10; ++k) history.keep(state(0, heavy()), Field::count, k);
     CHECK(steps(history) == 4);
 }
+
+TEST_CASE("words that a clip of the library brought go with it") {
+    Board board(nobody());
+    const Json infos = {{{"recipe", {{"prompt", "rain"}, {"seed", 1}}}}};
+    board.arrived(0, {make_sound(stage::sine(300), {}, 48000, "a")}, infos);
+    CHECK(board.view(0).recipe["prompt"] == "rain");
+    board.undo();
+    CHECK(board.view(0).sound == nullptr);
+    CHECK(board.view(0).recipe.empty());
+    board.redo();
+    CHECK(board.view(0).recipe["prompt"] == "rain");
+    board.set_recipe(0, {{"prompt", "fire"}});
+    board.arrived(0, {make_sound(stage::sine(500), {}, 48000, "b")}, infos);
+    board.undo();
+    CHECK(board.view(0).recipe["prompt"] == "fire");
+}

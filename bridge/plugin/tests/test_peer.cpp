@@ -9,6 +9,7 @@
 #include <sodium.h>
 
 #include "peer.h"
+#include "samples.h"
 
 using namespace foleyd;
 
@@ -101,4 +102,17 @@ TEST_CASE("a connection file is believed only if it is the owner's, whole and of
     CHECK_THROWS_AS(read_connection(with(good, fs::perms::owner_read | fs::perms::others_read)), Unreachable);
     fs::remove(path);
     CHECK_THROWS_AS(read_connection(path), Unreachable);
+}
+
+TEST_CASE("samples that are sent are those of a clip that comes, described alike") {
+    const auto sound = make_sound({0.5f, -0.25f, 0.0f}, {0.125f, 0.0f, 2.0f}, 44100);
+    const auto samples = samples_of(*sound);
+    CHECK(samples.size() == size_of_samples(*sound));
+    const auto told = buffer_info(*sound, samples, "clip", "c1");
+    const auto back = clips_of(Json{{"buffers", Json::array({told})}}, {samples});
+    CHECK(back.at(0)->left == sound->left);
+    CHECK(back.at(0)->right == sound->right);
+    CHECK(back.at(0)->rate == 44100);
+    CHECK(back.at(0)->id == "c1");
+    CHECK(told["format"] == "<f4");
 }

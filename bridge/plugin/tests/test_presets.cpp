@@ -74,7 +74,7 @@ TEST_CASE("a bank with a mistake is refused whole, with the line and the reason"
     };
     CHECK(refusal(bells) == "");
     CHECK(with("-3", "40") == "b.json, line 11: gain is 40: give a number, -60 to 12.");
-    CHECK(with("\"seconds\": 2", "\"seconds\": 2000") == "b.json, line 10: seconds is 2000: give a number, 0.3 to 30.");
+    CHECK(with("\"seconds\": 2", "\"seconds\": 2000") == "b.json, line 10: seconds is 2000: give a number, 0.3 to 600.");
     CHECK(with("[7, 9]", "[7,\n -9]") == "b.json, line 11: seed is -9: give a number, a list of numbers, or 'random'.");
     CHECK(with("\"format\": 1", "\"format\": 2") == "b.json, line 2: format is 2: this foleyd reads 1 only.");
     CHECK(with("\"tags\": [\"door\"]", "\"tags\": [\"a,b\"]").rfind("b.json, line 9: a tag is 'a,b'", 0) == 0);

@@ -46,6 +46,14 @@ TEST_CASE("another style and more of a kind start from the clip") {
                        {"sources", {{"source", "clip-1"}}}});
 }
 
+TEST_CASE("what no library has is named by no id, and goes by the pad's words where it has none itself") {
+    const auto dropped = made(Json::object(), 2, "");
+    CHECK(reworked(Rework::restyle, dropped, {{"prompt", "fire"}}, 5) ==
+          Json{{"recipe", {{"operation", "restyle"}, {"prompt", "fire"}, {"seed", 5}}}});
+    CHECK(reworked(Rework::like, dropped, {{"prompt", "fire"}}, 5)["recipe"]["prompt"] == "fire");
+    CHECK(reworked(Rework::like, dropped, Json::object(), 5)["recipe"]["prompt"] == "a sound");
+}
+
 TEST_CASE("what cannot be done says why, and what can says nothing") {
     const auto clip = made({{"prompt", "rain"}, {"seed", 7}});
     const Json words = {{"prompt", "fire"}};
@@ -61,7 +69,11 @@ TEST_CASE("what cannot be done says why, and what can says nothing") {
     CHECK(says(hindrance(Rework::vary, imported, words, able), "words alone"));
     CHECK(says(hindrance(Rework::loop, made({{"prompt", "a"}, {"seed", 1}, {"operation", "restyle"}}), words, able), "words alone"));
     CHECK(hindrance(Rework::like, imported, words, able).empty());
-    CHECK(says(hindrance(Rework::like, made({}, 1, ""), words, able), "no library"));
+    auto dropped = made(Json::object(), 1, "");
+    CHECK(hindrance(Rework::like, dropped, words, able).empty());
+    CHECK(hindrance(Rework::restyle, dropped, words, able).empty());
+    dropped.bytes = foleyd::most_frame_bytes + 1;
+    CHECK(says(hindrance(Rework::restyle, dropped, words, able), "too long to be sent"));
     CHECK(says(hindrance(Rework::restyle, clip, Json::object(), able), "no prompt"));
     // the clip's own model counts, and for other words the pad's
     CHECK(says(hindrance(Rework::vary, made({{"prompt", "a"}, {"seed", 1}, {"model", "poor"}}), words, able), "'poor'"));

@@ -197,9 +197,10 @@ void Editor::resized() {
     auto numbers = line();
     juce::TextEditor* short_fields[] = {&seconds_, &bars_, &seed_, &steps_, &guidance_};
     const int part = (numbers.getWidth() - row * 6) / 5;
+    const int of_label[] = {11, 8, 7, 9, 12};   // twentieths: a seed has eight digits
     for (int k = 0; k < 5; ++k) {
         auto here = numbers.removeFromLeft(part);
-        names_[k + 2]->setBounds(here.removeFromLeft(part * 11 / 20));
+        names_[k + 2]->setBounds(here.removeFromLeft(part * of_label[k] / 20));
         short_fields[k]->setBounds(here);
         if (k == 2) {
             dice_.setBounds(numbers.removeFromLeft(row * 3).reduced(3, 0));

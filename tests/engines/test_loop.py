@@ -133,8 +133,8 @@ def test_the_starter_makes_loops_without_a_seam() -> None:
     fields = {"bars": 0.75, "bpm": 117, "steps": 6, "rate": 16_000, "level": "none"}
     bare = {"operation": "text", "trim": False, "fade_in": 0, "fade_out": 0}
     ranks = {}
-    for name, more in (("loop", {}), ("cut", bare)):
-        recipes = [recipe(engine, seed=seed, **{**fields, **more}) for seed in SEEDS]
+    for name, more, seeds in (("loop", {}, SEEDS), ("cut", bare, SEEDS[:6])):
+        recipes = [recipe(engine, seed=seed, **{**fields, **more}) for seed in seeds]
         takes = engine.render(recipes)
         clips = [finish(take.samples, take.rate, one) for one, take in zip(recipes, takes, strict=True)]
         ranks[name] = np.array([seam_rank(clip.samples[0]) for clip in clips])
@@ -142,4 +142,4 @@ def test_the_starter_makes_loops_without_a_seam() -> None:
     # a place like any other is above the 95th percentile of the others once in twenty times
     assert np.sum(ranks["loop"] > 0.95) <= 4
     assert 0.2 < ranks["loop"].mean() < 0.8
-    assert np.sum(ranks["cut"] > 0.95) >= 18
+    assert np.sum(ranks["cut"] > 0.95) >= 5

@@ -43,6 +43,7 @@ Editor::Editor(Processor& processor)
     };
     const struct { juce::TextEditor& field; const char* name; const char* hint; } fields[] = {
         {prompt_, "Prompt", "What to hear, in words"}, {negative_, "Not", "What not to hear"},
+        {model_, "Model", "the daemon's"},
         {seconds_, "Seconds", "auto"}, {bars_, "Bars", "-"}, {seed_, "Seed", "drawn"}, {steps_, "Steps", "usual"}, {guidance_, "Guidance", "usual"}};
     for (const auto& [field, name, hint] : fields) {
         add(field, name);
@@ -60,6 +61,8 @@ Editor::Editor(Processor& processor)
     bars_.setTooltip("Length in bars of the host's tempo and time signature, instead of seconds.");
     prompt_.setInputRestrictions(1000);
     negative_.setInputRestrictions(1000);
+    model_.setInputRestrictions(255);
+    model_.setTooltip("A name from 'foleyd models list'; the daemon's own model where nothing stands here.");
     add(dice_, "Draw a seed");
     dice_.onClick = [this] {
         seed_.setText(juce::String(juce::Random::getSystemRandom().nextInt(most_drawn_seed)));
@@ -192,6 +195,10 @@ void Editor::resized() {
     for (int k = 0; k < 2; ++k) {
         auto here = line();
         names_[k]->setBounds(here.removeFromLeft(row * 3));
+        if (k == 1) {
+            model_.setBounds(here.removeFromRight(row * 5));
+            names_[2]->setBounds(here.removeFromRight(row * 2));
+        }
         long_fields[k]->setBounds(here);
     }
     auto numbers = line();
@@ -200,7 +207,7 @@ void Editor::resized() {
     const int of_label[] = {11, 8, 7, 9, 12};   // twentieths: a seed has eight digits
     for (int k = 0; k < 5; ++k) {
         auto here = numbers.removeFromLeft(part);
-        names_[k + 2]->setBounds(here.removeFromLeft(part * of_label[k] / 20));
+        names_[k + 3]->setBounds(here.removeFromLeft(part * of_label[k] / 20));
         short_fields[k]->setBounds(here);
         if (k == 2) {
             dice_.setBounds(numbers.removeFromLeft(row * 3).reduced(3, 0));
@@ -361,6 +368,7 @@ void Editor::show_recipe() {
     const auto operation = text_of(recipe, "operation");
     names_[0]->setText(operation.empty() ? "Prompt" : "Prompt: " + text(operation), juce::dontSendNotification);
     negative_.setText(text(text_of(recipe, "negative")), false);
+    model_.setText(text(text_of(recipe, "model")), false);
     seconds_.setText(number_text(recipe, "seconds"), false);
     bars_.setText(number_text(recipe, "bars"), false);
     steps_.setText(number_text(recipe, "steps"), false);
@@ -375,6 +383,7 @@ void Editor::store_recipe() {
     Json recipe = prompt_.isEmpty() ? Json::object() : board_.view(pad_).recipe;
     recipe["prompt"] = prompt_.getText().toStdString();
     recipe["negative"] = negative_.getText().toStdString();
+    recipe["model"] = model_.getText().trim().toStdString();
     const struct { const juce::TextEditor& field; const char* name; } numbers[] = {
         {seconds_, "seconds"}, {bars_, "bars"}, {steps_, "steps"}, {guidance_, "guidance"}, {seed_, "seed"}};
     for (const auto& [field, name] : numbers) {

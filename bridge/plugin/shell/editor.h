@@ -60,7 +60,7 @@ private:
     juce::TextButton start_{"Start foleyd"}, generate_{"Generate"}, cancel_{"Cancel"}, dice_{"Dice"}, undo_{"Undo"}, redo_{"Redo"};
     juce::OwnedArray<juce::TextButton> reworks_;
     juce::ToggleButton lock_{"Lock"}, tempo_words_{"Prompt uses host BPM"}, references_{"Session keeps references only"};
-    juce::TextEditor prompt_, negative_, seconds_, bars_, seed_, steps_, guidance_;
+    juce::TextEditor prompt_, negative_, model_, seconds_, bars_, seed_, steps_, guidance_;
     juce::OwnedArray<juce::Label> names_;
     juce::OwnedArray<juce::TextButton> candidates_, pages_, pads_;
     juce::ComboBox mode_, quantise_, zoom_;

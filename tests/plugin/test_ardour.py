@@ -20,6 +20,7 @@ SCRIPTS = Path(__file__).with_name("ardour")
 LIBRARIES = Path("/usr/lib/ardour7")
 NOTE_AT = 4800
 EXPORTED = 4 / 32768  # 16 bits, dithered
+MOST_SCANS = 5
 _CHUNK = re.compile("(<chunk>)([^<]*)(</chunk>)")
 
 
@@ -47,12 +48,28 @@ class Studio:
             assert scanner.ended() == 0, scanner.lines
         return scanner.lines
 
+    def make(self) -> None:
+        """Make the session, with the plugin on a track. Once in many times Ardour does not know a plugin that
+        was scanned a moment ago: then both again."""
+        for _ in range(MOST_SCANS):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            ended, lines = self._run("make.lua")
+            if ended == 0:
+                break
+            assert any("no part 2" in line for line in lines), lines
+            self.scan()
+        assert (ended, "done" in lines) == (0, True), lines
+
     def run(self, script: str, *words: object) -> list[str]:
-        """What a script says that opens the session, or makes it."""
+        """What a script says that opens the session."""
+        ended, lines = self._run(script, *words)
+        assert (ended, "done" in lines) == (0, True), lines
+        return lines
+
+    def _run(self, script: str, *words: object) -> tuple[int, list[str]]:
         command = (self._lua, str(SCRIPTS / script), str(self.folder), *map(str, words))
         with programs.Program(*command, home=self._home, environment=self._environment) as lua:
-            assert (lua.ended(), "done" in lua.lines) == (0, True), lua.lines
-        return lua.lines
+            return lua.ended(), lua.lines
 
     def heard(self, name: str, **wanted: float) -> tuple[np.ndarray, dict[str, float]]:
         """What the session sounds like when it is opened and the parameters that are named are set, and the
@@ -102,7 +119,7 @@ def test_the_scanner_finds_an_instrument_with_eight_stereo_outputs(studio: Studi
 
 def test_a_session_opened_again_has_its_pads_its_gain_and_its_sound(studio: Studio, tmp_path: Path) -> None:
     class_id = known(studio, tmp_path)["uid"]
-    studio.run("make.lua")
+    studio.make()
     clip = tone()
     kept = vst3_preset(class_id, pad_state({"prompt": "a tone"}, clip, gain=-12.0, release=50.0))
     studio.state = base64.b64encode(kept).decode()

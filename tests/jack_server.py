@@ -11,13 +11,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 import programs
-from foleyd_live.jacklibrary import AUDIO, IS_INPUT, IS_OUTPUT, close_client, ffi, library, library_name
+from foleyd_live.jacklibrary import (
+    AUDIO,
+    IS_INPUT,
+    IS_OUTPUT,
+    close_client,
+    ffi,
+    library,
+    library_name,
+    open_client,
+    ports,
+)
 from foleyd_live.jacknative import PythonProcess
 
 PATIENCE_S = 120.0
@@ -117,19 +127,12 @@ def served(
                 os.environ[name] = value
 
 
-def _open(server: Server, name: str) -> Any:
-    """A client of `server` by JACK's own library; something false where it does not answer."""
-    options = _NO_START_SERVER | _SERVER_NAME
-    server_name = ffi.new("char[]", server.name.encode())
-    return library().jack_client_open(name.encode(), options, ffi.new("int *"), server_name)
-
-
 class _Client:
     """A client of `server` whose cycles call :meth:`_cycle`, on a thread that JACK may end at any time."""
 
     def __init__(self, server: Server, name: str, channels: int, direction: int) -> None:
         self._jack = library()
-        self._client = _open(server, name)
+        self._client = open_client(name)  # of this process's default server
         assert self._client, f"{server.name} takes no client"
         self._ports = [
             self._jack.jack_port_register(self._client, f"{name}_{number}".encode(), AUDIO, direction, 0)
@@ -149,26 +152,17 @@ class _Client:
     def _connect(self, pattern: str, direction: int) -> None:
         """Begin, and connect every port to one of another client's, once that has so many."""
         assert not self._jack.jack_activate(self._client)
-        names: list[bytes] = []
+        names: list[str] = []
 
         def enough() -> bool:
-            names[:] = self._found(pattern, direction)
+            names[:] = ports(self._client, direction, pattern)
             return len(names) >= len(self._ports)
 
         wait(enough, f"no {len(self._ports)} ports {pattern} appear on the server")
         for port, other in zip(self._ports, names, strict=False):
             own = self._jack.jack_port_name(port)
-            ends = (other, own) if direction == IS_OUTPUT else (own, other)
+            ends = (other.encode(), own) if direction == IS_OUTPUT else (own, other.encode())
             assert not self._jack.jack_connect(self._client, *ends)
-
-    def _found(self, pattern: str, direction: int) -> list[bytes]:
-        found = self._jack.jack_get_ports(self._client, pattern.encode(), AUDIO, direction)
-        if not found:
-            return []
-        names = list(itertools.takewhile(bool, (found[place] for place in itertools.count())))
-        texts = [bytes(ffi.string(name)) for name in names]
-        self._jack.jack_free(found)
-        return texts
 
     def __enter__(self) -> Self:
         return self

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cffi  # type: ignore[import-untyped]
 import msgspec
-import numpy as np
-import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 IS_INPUT, IS_OUTPUT, IS_PHYSICAL = 1, 2, 4
 PLAYBACK = 1
@@ -126,8 +128,8 @@ def close_client(client: Any) -> None:
 def terminals(client: Any) -> tuple[Terminals, ...]:
     """The cards of the server of `client`."""
     # a port that takes sound from us is an input in JACK's words
-    outputs = _ports(client, IS_INPUT | IS_PHYSICAL)
-    inputs = _ports(client, IS_OUTPUT | IS_PHYSICAL)
+    outputs = ports(client, IS_INPUT | IS_PHYSICAL)
+    inputs = ports(client, IS_OUTPUT | IS_PHYSICAL)
     cards = dict.fromkeys(name.rpartition(":")[0] for name in (*outputs, *inputs))
     return tuple(
         Terminals(
@@ -139,13 +141,9 @@ def terminals(client: Any) -> tuple[Terminals, ...]:
     )
 
 
-def address(pointer: Any) -> int:
-    """A pointer as a number."""
-    return int(ffi.cast("uintptr_t", pointer))
-
-
-def _ports(client: Any, flags: int) -> list[str]:
-    found = library().jack_get_ports(client, ffi.NULL, AUDIO, flags)
+def ports(client: Any, flags: int, pattern: str = "") -> list[str]:
+    """The names of the server's audio ports with these flags that the regular expression `pattern` finds."""
+    found = library().jack_get_ports(client, pattern.encode(), AUDIO, flags)
     if not found:
         return []
     names: list[str] = []
@@ -153,3 +151,8 @@ def _ports(client: Any, flags: int) -> list[str]:
         names.append(ffi.string(found[len(names)]).decode(errors="replace"))
     library().jack_free(found)
     return names
+
+
+def address(pointer: Any) -> int:
+    """A pointer as a number."""
+    return int(ffi.cast("uintptr_t", pointer))

@@ -23,6 +23,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # the live host's mixer takes most of a minute to compile: once for all processes of all runs in a checkout
 os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "d" / "numba")
 
+# one runtime for all, also for daemons that serve a whole module: none prepares a model beside another test
+os.environ["FOLEYD_RUNTIME"] = "torch"
+
 # a slow machine is not a failure, and examples are not kept in the working tree
 settings.register_profile("foleyd", deadline=None, database=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("foleyd")
@@ -41,8 +44,6 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("FOLEYD_HOME", str(home))
     monkeypatch.setenv("HF_HOME", str(home / "hub"))
-    # one runtime for all, so that no daemon prepares a model in the background of another test
-    monkeypatch.setenv("FOLEYD_RUNTIME", "torch")
     return home
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,6 +15,14 @@ from typing import Any, Self
 
 PATIENCE = 120.0
 """Seconds that anything may take on a machine that is busy with something else."""
+
+
+def wait_until_gone(fd: int) -> None:
+    """Wait for the end of the process that a pidfd stands for, and close it."""
+    try:
+        assert select.select([fd], [], [], PATIENCE)[0], "the process is still there"
+    finally:
+        os.close(fd)
 
 
 class Served:

@@ -17,6 +17,7 @@ from foleyd.bench import random_model as tiny
 from foleyd.daemon.preparation import Preparation
 from foleyd.daemon.supervisor import Supervisor, WorkerState
 from foleyd.engines import checkpoint
+from serving import wait_until_gone
 
 DEADLINE = 240.0
 
@@ -79,25 +80,16 @@ def test_closing_ends_what_is_under_way_and_what_it_started(tmp_path: Path) -> N
         "time.sleep(600)"
     )
 
-    async def scenario() -> None:
+    async def scenario() -> list[int]:
         async with preparing(text) as (preparation, _, _):
             preparation.wish(tmp_path)
             async with asyncio.timeout(DEADLINE):
                 while not pids.exists():
                     await asyncio.sleep(0.01)
+            return [os.pidfd_open(int(pid)) for pid in pids.read_text().split()]
 
-    asyncio.run(scenario())
-    for pid in map(int, pids.read_text().split()):
-        assert not _runs(pid)
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process does anything any more; one that is dead and not yet waited for does not."""
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False
+    for process in asyncio.run(scenario()):
+        wait_until_gone(process)
 
 
 def test_nothing_begins_while_somebody_plays(tmp_path: Path) -> None:

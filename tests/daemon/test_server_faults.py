@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -21,7 +20,7 @@ from foleyd.daemon.server import Daemon, Settings, serve
 from foleyd.errors import Cancelled, DiskFull, FoleydError, RenderFailed, WorkerDied, WorkerDown
 from foleyd.messages import JobEvent, WorkerEvent
 from foleyd.wire.connection import Connection
-from serving import PATIENCE, Served
+from serving import PATIENCE, Served, wait_until_gone
 
 STEPS = 5
 
@@ -46,14 +45,6 @@ def worker_pid(client: Client) -> int:
     pid = client.status().worker.pid
     assert pid is not None
     return pid
-
-
-def wait_until_gone(fd: int) -> None:
-    """Wait for the end of the process that a pidfd stands for."""
-    try:
-        assert select.select([fd], [], [], PATIENCE)[0], "the process is still there"
-    finally:
-        os.close(fd)
 
 
 def half_files(home: Path) -> list[Path]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -41,7 +40,7 @@ from foleyd_live.promise import Promise, nearest
 from foleyd_live.properties import Value
 from foleyd_live.tempo import Tempo
 from rigged_pads import DELAY, PATIENCE_S, RATE, Rig, noise, rigged, run, write
-from serving import PATIENCE, Served
+from serving import PATIENCE, Served, wait_until_gone
 from small_daemon import Daemon, clip_of
 
 PAIRS: dict[str, Value] = {"seconds": 0.5, "steps": 5.0}
@@ -139,8 +138,7 @@ def test_a_killed_daemon_costs_neither_sound_nor_render(tmp_path: Path) -> None:
                 first.process.kill()
             finally:
                 await asyncio.to_thread(first.__exit__, None, None, None)
-            assert (await asyncio.to_thread(select.select, [worker], [], [], PATIENCE))[0]
-            os.close(worker)
+            await asyncio.to_thread(wait_until_gone, worker)
             while line.state == "connected":
                 heard.append(rig.mixed(500))
                 await asyncio.sleep(0.05)

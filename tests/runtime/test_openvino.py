@@ -262,7 +262,7 @@ def test_nothing_is_prepared_without_openvino(ready: Ready, monkeypatch: pytest.
 def test_a_runtime_that_crashes_or_miscalculates_is_not_taken(
     ready: Ready, own_home: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    _faulty(monkeypatch, own_home, fault)
+    _faulty(monkeypatch, ready, own_home, fault)
     with pytest.raises(FoleydError, match="wrong numbers for unet on this processor"):
         prepare.prepare(ready.model)
     assert prepared.find(ready.model) is None
@@ -272,14 +272,23 @@ def test_a_runtime_that_crashes_or_miscalculates_is_not_taken(
 def test_what_crashes_is_tried_without_generated_code(
     ready: Ready, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _faulty(monkeypatch, own_home, "crash_with_own_code")
+    _faulty(monkeypatch, ready, own_home, "crash_with_own_code")
     _, record = prepare.prepare(ready.model)
     options = [way.options for network in record.networks.values() for way in network.ways.values()]
     assert options
     assert all(each == prepare.OPTIONS[1] for each in options)
 
 
-def _faulty(monkeypatch: pytest.MonkeyPatch, home: Path, fault: str) -> None:
+def _faulty(monkeypatch: pytest.MonkeyPatch, ready: Ready, home: Path, fault: str) -> None:
+    """What is tried in `home` has `fault`; what was exported for `ready` is exported as it is."""
+    exported, _ = prepared.find(ready.model) or (home, None)
+    assert exported != home
+
+    def export(network: object, example: object, lengths: object, path: Path) -> None:
+        for suffix in (".xml", ".bin"):
+            shutil.copy(exported / f"{path.stem}{suffix}", path.with_suffix(suffix))
+
+    monkeypatch.setattr(prepare, "export", export)
     monkeypatch.setenv("FOLEYD_HOME", str(home))
     monkeypatch.setenv("PYTHONPATH", str(Path(crashing_trial.__file__).parent))
     monkeypatch.setenv(crashing_trial.FAULT, fault)

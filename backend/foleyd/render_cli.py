@@ -15,7 +15,6 @@ from foleyd.output import Output
 from foleyd.series import series
 
 if TYPE_CHECKING:
-    from foleyd.daemon.clips import Clip
     from foleyd.daemon.job import Session
     from foleyd.daemon.models import Request
     from foleyd.orders import Order
@@ -95,7 +94,7 @@ def render(
     ] = 1,
     rank: Annotated[
         bool,
-        typer.Option("--rank", help="Listen to the clips and list them, those nearest to their words first."),
+        typer.Option("--rank", help="Listen to the clips and list them, the nearest to their words first."),
     ] = False,
     retries: Annotated[
         int,
@@ -229,26 +228,9 @@ def render(
                     orders = drafted(orders, draft)
                 made = fill_all(session, talk, orders, output, quiet=rank, deadline=deadline)
                 if rank:
-                    _ranked(made, talk, output)
+                    from foleyd.ranked import ranked
 
-
-def _ranked(made: list[Clip], talk: Talk, output: Output) -> None:
-    """Tell the clips, those nearest to their words first, and how near each is."""
-    from foleyd.daemon.ears import Ears
-
-    with Ears() as ears:
-        words = list(dict.fromkeys(clip.prompt for clip in made))
-        heard = ears.of(words, [Path(clip.path) for clip in made])
-    said = dict(zip(words, heard.texts, strict=True))
-    near = {
-        clip.path: -1.0 if one is None else round(float(one @ said[clip.prompt]), 4)
-        for clip, one in zip(made, heard.files, strict=True)
-    }
-    made.sort(key=lambda clip: -near[clip.path])
-    output.body["similarity"] = [near[clip.path] for clip in made]
-    for clip in made:
-        talk.say(f"{near[clip.path]:5.2f}  seed {clip.seed}")
-        output.line(clip.path)
+                    ranked(made, talk, output)
 
 
 class _How(NamedTuple):

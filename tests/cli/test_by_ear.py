@@ -15,6 +15,7 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 
 from foleyd import paths
 from foleyd.client import Client
+from foleyd.daemon import preference
 from foleyd.daemon.ears import Ears
 from foleyd.daemon.library import Library
 from foleyd.wire import connection as connections
@@ -79,6 +80,24 @@ def test_ranked_clips_are_told_nearest_first(run: Run, model: str, tmp_path: Pat
     assert by_hand == pytest.approx(near, abs=1e-3)
     ranks = [line.split()[-1] for line in ran.err.splitlines()[-3:]]
     assert ranks == [path.stem.rsplit("-", 1)[1] for path in paths_of]
+
+
+def test_of_clips_as_near_the_liked_are_told_first(
+    run: Run, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preference, "NEAR_TIE", 2.0)  # all are
+    usual = connections.default_path()
+    usual.parent.mkdir(parents=True)
+    with Served(own_home, "--connection-file", str(usual)):
+        line = ("render", "a bell", "--count", 3, "--seed", 4, "--seconds", 0.5, "--steps", 2, "--rank")
+        line += ("-o", tmp_path, "--json")
+        nearest, second, last = run(*line).json["clips"]
+        assert run("library", "favourite", last["clip_id"]).status == 0
+        assert run("library", "rate", 2, second["clip_id"]).status == 0
+        again = run(*line).json
+        told = [clip["clip_id"] for clip in again["clips"]]
+        assert told == [last["clip_id"], second["clip_id"], nearest["clip_id"]]
+        assert again["similarity"][0] == min(again["similarity"])
 
 
 def test_a_batch_is_not_ranked(run: Run, tmp_path: Path) -> None:

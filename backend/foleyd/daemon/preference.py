@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from foleyd.messages import ClipInfo
+from typing import Protocol
 
 NEAR_TIE = 0.02
 """Similarities that differ by no more than this from the nearest of their group are a tie: an audio tower
 does not tell them apart, and people do."""
 
 
-def order(near: Sequence[float], clips: Sequence[ClipInfo]) -> list[int]:
+class Liked(Protocol):
+    """What is known of how a clip is liked: as a favourite, and by a rating of 0 (none) to 5."""
+
+    @property
+    def favourite(self) -> bool: ...
+
+    @property
+    def rating(self) -> int: ...
+
+
+def order(near: Sequence[float], clips: Sequence[Liked]) -> list[int]:
     """The places of `clips` in the order in which they are told, `near` being the similarity of each.
 
     The nearest comes first, with all that are within :data:`NEAR_TIE` of it; then the nearest of the rest,

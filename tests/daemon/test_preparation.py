@@ -105,7 +105,8 @@ def test_nothing_begins_while_somebody_plays(tmp_path: Path) -> None:
 
 def test_a_worker_goes_on_with_torch_and_then_by_openvino(tmp_path: Path) -> None:
     """The real thing: worker, export, trials, and the same worker loaded anew between two renders."""
-    model = tiny.build(tmp_path / "tiny", card={"min_generate_seconds": 0.32, "auto_seconds": 0.64})
+    card = {"min_generate_seconds": 0.32, "auto_seconds": 0.64, "max_generate_seconds": 0.64}
+    model = tiny.build(tmp_path / "tiny", card=card)
     wanted = resolved(checkpoint.read(model).capabilities, prompt="rain", seed=1, seconds=0.5, steps=2)
 
     async def scenario() -> None:

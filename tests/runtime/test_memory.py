@@ -1,0 +1,60 @@
+"""Memory that a process gives back without losing what is in it."""
+
+from __future__ import annotations
+
+import mmap
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from foleyd.runtime import memory
+
+PAGES = 64
+SIZE = PAGES * mmap.PAGESIZE
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the system keeps no such count")
+
+
+@contextmanager
+def mapped(path: Path, access: int) -> Iterator[mmap.mmap]:
+    """A file of ones, mapped and read from end to end."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"\1" * SIZE)
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), SIZE, access=access) as view:
+        assert sum(view[:: mmap.PAGESIZE]) == PAGES
+        yield view
+
+
+def resident(path: Path) -> int:
+    """KiB of a mapped file that this process holds."""
+    text = Path("/proc/self/smaps").read_text()
+    found = re.search(rf"{re.escape(str(path))}\n.*?^Rss:\s+(\d+) kB", text, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def test_pages_of_a_mapped_file_go_and_come_back(tmp_path: Path) -> None:
+    inside, beside = tmp_path / "model" / "unet.bin", tmp_path / "model-2" / "unet.bin"
+    with mapped(inside, mmap.ACCESS_READ) as view, mapped(beside, mmap.ACCESS_READ):
+        assert resident(inside) * 1024 == SIZE
+        memory.let_go(tmp_path / "model")
+        assert resident(inside) == 0
+        assert resident(beside) * 1024 == SIZE
+        assert view[:] == b"\1" * SIZE
+
+
+def test_what_was_written_to_a_private_mapping_stays(tmp_path: Path) -> None:
+    with mapped(tmp_path / "weights.bin", mmap.ACCESS_COPY) as view:
+        view[5] = 9
+        memory.let_go(tmp_path)
+        assert view[:6] == b"\1\1\1\1\1\t"
+
+
+def test_memory_that_ran_out_is_told_from_other_faults() -> None:
+    assert memory.ran_out(MemoryError())
+    assert memory.ran_out(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
+    assert not memory.ran_out(RuntimeError("shapes do not fit"))

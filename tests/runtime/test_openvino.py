@@ -258,12 +258,20 @@ def test_nothing_is_prepared_without_openvino(ready: Ready, monkeypatch: pytest.
         prepare.prepare(ready.model)
 
 
-@pytest.mark.parametrize("fault", ["crash", "wrong"])
-def test_a_runtime_that_crashes_or_miscalculates_is_not_taken(
-    ready: Ready, own_home: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+@pytest.mark.parametrize(
+    ("fault", "patience", "said"),
+    [
+        ("crash", prepare.TRIAL_S, "crashes"),
+        ("wrong", prepare.TRIAL_S, "gives wrong numbers"),
+        ("", 0.01, "takes more than 0 minutes"),
+    ],
+)
+def test_a_runtime_that_crashes_miscalculates_or_hangs_is_not_taken(
+    ready: Ready, own_home: Path, monkeypatch: pytest.MonkeyPatch, fault: str, patience: float, said: str
 ) -> None:
     _faulty(monkeypatch, ready, own_home, fault)
-    with pytest.raises(FoleydError, match="wrong numbers for unet on this processor"):
+    monkeypatch.setattr(prepare, "TRIAL_S", patience)
+    with pytest.raises(FoleydError, match=f"OpenVINO {said} for unet on this processor"):
         prepare.prepare(ready.model)
     assert prepared.find(ready.model) is None
     assert [path.suffix for path in prepared.place(ready.model).parent.iterdir()] == [".lock"]

@@ -43,7 +43,8 @@ EXAMPLE_ROWS = 3
 LARGE = 50_000_000
 """Weights from which a network is kept in 16 bits."""
 TRIAL = "foleyd.runtime.trial"
-TRIAL_S = 300.0
+TRIAL_S = 900.0
+"""Seconds after which a trial is given up: a large network beside other work needs minutes."""
 NICE = 10
 """Priority of a process that prepares beside others, as `nice` counts."""
 Log = Callable[[str], None]
@@ -119,17 +120,19 @@ def _network(part: Part, about: checkpoint.Checkpoint, draft: Path, log: Log) ->
     if part.every_step:
         cases = [tuple(t if t.ndim else torch.tensor(level) for t in single) for level in TIMESTEPS]
     right, seconds = _with_torch(network, cases)
-    ways = {}
+    ways, faults = {}, []
     precisions = [part.precision] if part.precision else list(ERROR_LIMITS)
     for precision in precisions:
         log(f"{part.name}: tries {precision}")
-        way = _try(path, cases, right, precision)
-        if way is not None:
-            ways[precision] = way
-            log(f"{part.name}: {precision} {way.seconds:.4f} s, torch {seconds:.4f} s, error {way.error:.2%}")
+        found = _try(path, cases, right, precision)
+        if isinstance(found, str):
+            faults.append(found)
+            continue
+        ways[precision] = found
+        log(f"{part.name}: {precision} {found.seconds:.4f} s, torch {seconds:.4f} s, error {found.error:.2%}")
     if not ways:
         raise FoleydError(
-            f"OpenVINO gives wrong numbers for {part.name} on this processor: choose the runtime torch."
+            f"OpenVINO {faults[-1]} for {part.name} on this processor: choose the runtime torch."
         )
     return Network(ways=ways, torch_seconds=seconds, every_step=part.every_step)
 
@@ -169,8 +172,9 @@ def _with_torch(
 
 def _try(
     path: Path, cases: list[tuple[torch.Tensor, ...]], right: list[npt.NDArray[np.float32]], precision: str
-) -> Way | None:
-    """Run the cases in a process of its own; None where none of the ways to run it is right."""
+) -> Way | str:
+    """Run the cases in a process of its own; what was wrong with the last way where none is right."""
+    fault = ""
     with tempfile.TemporaryDirectory(prefix="foleyd-") as name:
         given, answer = Path(name) / "given.npz", Path(name) / "answer.npz"
         arrays: dict[str, Any] = {
@@ -185,15 +189,18 @@ def _try(
             try:
                 done = subprocess.run(list(map(str, words)), capture_output=True, timeout=TRIAL_S)
             except subprocess.TimeoutExpired:
+                fault = f"takes more than {TRIAL_S / 60:.0f} minutes"
                 continue
             if done.returncode:
+                fault = "crashes"
                 continue
             with np.load(answer, allow_pickle=False) as found:
                 seconds = float(found["seconds"])
                 error = max(_error(found[f"out_{case}"], want) for case, want in enumerate(right))
             if error <= ERROR_LIMITS[precision]:
                 return Way(options=options, error=error, seconds=seconds)
-    return None
+            fault = "gives wrong numbers"
+    return fault
 
 
 def _error(found: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> float:

@@ -10,7 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
+from foleyd.bench import random_model as tiny
+from foleyd.engines import base
+from foleyd.engines.audioldm import AudioLDM
 from foleyd.runtime import memory
 
 PAGES = 64
@@ -30,11 +34,11 @@ def mapped(path: Path, access: int) -> Iterator[mmap.mmap]:
 
 
 def resident(path: Path) -> int:
-    """KiB of a mapped file that this process holds."""
+    """KiB of a file that this process holds in all its mappings."""
     text = Path("/proc/self/smaps").read_text()
-    found = re.search(rf"{re.escape(str(path))}\n.*?^Rss:\s+(\d+) kB", text, re.DOTALL | re.MULTILINE)
-    assert found is not None
-    return int(found[1])
+    found = re.findall(rf"{re.escape(str(path))}\n.*?^Rss:\s+(\d+) kB", text, re.DOTALL | re.MULTILINE)
+    assert found
+    return sum(map(int, found))
 
 
 def test_pages_of_a_mapped_file_go_and_come_back(tmp_path: Path) -> None:
@@ -52,6 +56,20 @@ def test_what_was_written_to_a_private_mapping_stays(tmp_path: Path) -> None:
         view[5] = 9
         memory.let_go(tmp_path)
         assert view[:6] == b"\1\1\1\1\1\t"
+
+
+def test_a_text_tower_rests_when_a_text_was_heard(tmp_path: Path) -> None:
+    """Weights that are used as the file has them are in memory only while they are used."""
+    folder = tiny.build(tmp_path / "tiny")
+    file = folder / "text_encoder" / "model.safetensors"
+    engine = base.load(folder, runtime="torch")
+    assert isinstance(engine, AudioLDM)
+    prompts = engine.networks.prompts
+    heard = prompts.embed(["a bell"])
+    assert resident(file) == 0
+    prompts._kept.clear()
+    assert torch.equal(prompts.embed(["a bell"]), heard)
+    engine.unload()
 
 
 def test_memory_that_ran_out_is_told_from_other_faults() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -446,6 +447,8 @@ def load_engine(
             begin(part.name)
             placed.append(machine.place(part))
         tower, denoise, decode, *vocoders = placed
-        prompts = Prompts(*words(folder), tower=tower, device=machine.device)
+        # the files stay mapped: weights are used from there, or were copied into another type
+        rest = partial(memory.let_go, folder)
+        prompts = Prompts(*words(folder), tower=tower, device=machine.device, rest=rest)
     networks = Networks(prompts, denoise, decode, *vocoders)
     return AudioLDM(about, networks, machine, pinned=runtime not in ("auto", "torch"))

@@ -42,7 +42,7 @@ class Prompts:
 
     Each text goes through the tower alone and unpadded: its embedding cannot depend on its neighbours in a
     batch, and the tower spends nothing on padding. `longest` is what the tower's position table holds, in
-    tokens.
+    tokens; `rest` is called when the tower is done with a text, and may take memory that only it needs.
     """
 
     def __init__(
@@ -53,12 +53,13 @@ class Prompts:
         tower: Callable[..., Any],
         device: torch.device,
         capacity: int = CAPACITY,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._tokenizer = tokenizer
         self._tower = tower
         self._device = device
         self._longest = min(longest, tokenizer.model_max_length)
-        self._capacity = capacity
+        self._capacity, self._rest = capacity, rest
         self._kept: OrderedDict[str, torch.Tensor] = OrderedDict()
 
     def embed(self, texts: Sequence[str]) -> torch.Tensor:
@@ -89,6 +90,7 @@ class Prompts:
         embedding: torch.Tensor = self._tower(
             ids.input_ids.to(self._device), ids.attention_mask.to(self._device)
         )
+        self._rest()
         self._kept[text] = embedding
         if len(self._kept) > self._capacity:
             self._kept.popitem(last=False)

@@ -2,12 +2,20 @@
 
 import ctypes
 import gc
+import re
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
 _ALLOCATORS = ("DefaultCPUAllocator", "MPS backend out of memory")
 """What is in the message of a plain RuntimeError by which an allocator says that it ran out."""
+
+
+_DONT_NEED = 4
+_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+\s*(.*)")
+"""The first line of a mapping in /proc/self/smaps (proc(5)): from, to, and the file's path."""
 
 
 def give_back() -> None:
@@ -25,6 +33,31 @@ def give_back() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
         if trim is not None:
             trim(0)
+
+
+def let_go(folder: Path) -> None:
+    """Take the pages of mapped files below `folder` out of this process (Linux; elsewhere nothing).
+
+    A library that maps a file of weights and makes its own copy of them keeps both in memory. What is still
+    wanted of the file comes back by itself when it is next read. Mappings that were written to are left.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    for begin, end in _unchanged(f"{folder.resolve()}/"):
+        libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), ctypes.c_int(_DONT_NEED))
+
+
+def _unchanged(where: str) -> Iterator[tuple[int, int]]:
+    """The address ranges in which files below `where` are mapped and were not written to: `madvise` would
+    lose that (madvise(2), MADV_DONTNEED)."""
+    mapped: tuple[int, int] | None = None
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if found := _MAPPING.match(line):
+            begin, end, path = found.groups()
+            mapped = (int(begin, 16), int(end, 16)) if path.startswith(where) else None
+        elif mapped is not None and line.startswith("Anonymous:") and line.split()[1] == "0":
+            yield mapped
 
 
 def ran_out(error: BaseException) -> bool:

@@ -159,6 +159,8 @@ class Compiled:
             while len(self._ready) >= self._most:
                 self._ready.popitem(last=False)
             self._ready[key] = self._compile(shapes)
+            # what is compiled has its own copy of the weights that it was read from
+            memory.let_go(self._path.parent)
         self._ready.move_to_end(key)
         return self._ready[key]
 

@@ -30,17 +30,6 @@ double length_of(const Made& clip) { return std::clamp(std::round(clip.seconds *
 
 }  // namespace
 
-std::map<std::string, std::set<std::string>> operations_of(const Json& models_reply) {
-    std::map<std::string, std::set<std::string>> made;
-    for (const auto& model : list_of(models_reply, "models")) {
-        auto& known = made[text_of(model, "id")];
-        const Json told = model.is_object() ? model.value("capabilities", Json()) : Json();
-        for (const auto& one : list_of(told, "operations"))
-            if (one.is_string()) known.insert(one.get<std::string>());
-    }
-    return made;
-}
-
 Json made_recipe(const Json& told) {
     Json kept = Json::object();
     if (!told.is_object()) return kept;

@@ -101,6 +101,15 @@ Json fetch(const Arguments& given) {
             {"prompt", text_of(view.recipe, "prompt")}, {"file", file.string()}};
 }
 
+// The models that are offered for a pad that has this one, or none.
+Json models(const Arguments& given) {
+    Board board(line_to(given.at(0)));
+    until([&] { return !board.abilities().operations.empty() && !board.abilities().model.empty(); });
+    Json made = Json::array();
+    for (const auto& one : model_choices(board.abilities(), given.at(1))) made.push_back({one.id, one.title});
+    return made;
+}
+
 // What files are called: rows of words, category and number from standard input.
 Json names(const Arguments&) {
     Json made = Json::array();
@@ -197,7 +206,7 @@ Json live(const Arguments& given) {
 int main(int count, char** words) {
     const std::map<std::string, Json (*)(const Arguments&)> deeds = {{"folders", folders}, {"banks", banks}, {"put", put},
                                                                      {"pad", pad},         {"search", search}, {"fetch", fetch},
-                                                                     {"rework", rework},   {"again", again}, {"names", names}, {"live", live}};
+                                                                     {"rework", rework},   {"again", again},   {"models", models}, {"names", names}, {"live", live}};
     try {
         const Arguments given(words + 1, words + count);
         std::cout << deeds.at(given.at(0))({given.begin() + 1, given.end()}).dump() << "\n";

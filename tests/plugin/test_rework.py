@@ -13,8 +13,8 @@ from foleyd.engines import catalog
 from plugin_build import Desk
 from serving import PATIENCE, Served
 
-MANNER = {"steps": 2, "adapter": "dust", "adapter_weight": 0.5, "highs": "extended", "width": "stereo"}
-WORDS = {"prompt": "a Dustbox kick", "seconds": 0.5, **MANNER}
+MANNER = {"steps": 4, "adapter": "dust", "adapter_weight": 0.5, "highs": "extended", "width": "stereo"}
+WORDS = {"prompt": "rain on leaves", "seconds": 1.0, **MANNER}
 
 
 def test_what_is_made_of_a_clip_is_made_by_its_adapter_and_finished_as_it_was(
@@ -23,14 +23,14 @@ def test_what_is_made_of_a_clip_is_made_by_its_adapter_and_finished_as_it_was(
     monkeypatch.setenv("FOLEYD_HOME", str(tmp_path))
     starter = catalog.resolve("starter")
     unet = UNet2DConditionModel.from_pretrained(starter.folder / "unet", low_cpu_mem_usage=False)
-    dust = made.put("dust", starter, made.pairs(unet))
+    dust = made.put("dust", starter, made.pairs(unet, size=0.01))
     with Served(tmp_path) as daemon, Client(daemon.file, timeout_s=PATIENCE) as client:
         [clip] = client.render(seed=7, **WORDS).result().clips
         operations = ["vary", "loop", "restyle", "like"]
-        told = desk("again", daemon.file, clip.clip_id, *operations, given={**WORDS, "prompt": "rain"})
+        told = desk("again", daemon.file, clip.clip_id, *operations, given={**WORDS, "prompt": "thunder"})
     assert [one["operation"] for one in told] == operations
     by_manner, like = told[:3], told[3]
     for recipe in by_manner:
         assert {name: recipe[name] for name in MANNER} == MANNER
     assert (like["adapter"], like["adapter_weight"]) == (dust.name, 0.5)
-    assert [one["prompt"] for one in told] == ["a Dustbox kick", "a Dustbox kick", "rain", "a Dustbox kick"]
+    assert [one["prompt"] for one in told] == ["rain on leaves", "rain on leaves", "thunder", "rain on leaves"]

@@ -13,7 +13,24 @@ juce::String number_text(const Json& recipe, const char* name) {
     return static_cast<double>(whole) == value ? juce::String(whole) : juce::String(value);
 }
 
+// Which adapter the recipe has is said here alone: there is no field for it.
+juce::String meaning_of_model(const Json& recipe) {
+    const auto adapter = text_of(recipe, "adapter");
+    return "The daemon's own model where nothing stands here; arrow down lists those that it has." +
+           (adapter.empty() ? juce::String() : " With the adapter " + text(adapter) + ", which goes when another model is named.");
+}
+
 }  // namespace
+
+void OpenButton::paintButton(juce::Graphics& g, bool over, bool down) {
+    TextButton::paintButton(g, over, down);
+    const auto area = getLocalBounds().toFloat();
+    const auto arrow = area.withSizeKeepingCentre(area.getWidth() / 3, area.getWidth() / 5);
+    juce::Path path;
+    path.addTriangle(arrow.getTopLeft(), arrow.getTopRight(), {arrow.getCentreX(), arrow.getBottom()});
+    g.setColour(findColour(textColourOffId));
+    g.fillPath(path);
+}
 
 RecipeFields::RecipeFields(Board& board, std::function<void()> ask) : board_(board) {
     const auto add = [this](juce::Component& part, const juce::String& title) {
@@ -41,7 +58,10 @@ RecipeFields::RecipeFields(Board& board, std::function<void()> ask) : board_(boa
     prompt_.setInputRestrictions(1000);
     negative_.setInputRestrictions(1000);
     model_.setInputRestrictions(255);
-    model_.setTooltip("A name from 'foleyd models list'; the daemon's own model where nothing stands here.");
+    model_.addKeyListener(this);
+    add(models_, "List of models");
+    models_.setTooltip("The models that the daemon has.");
+    models_.onClick = [this] { offer_models(); };
     add(dice_, "Draw a seed");
     dice_.onClick = [this] {
         seed_.setText(juce::String(juce::Random::getSystemRandom().nextInt(most_drawn_seed)));
@@ -62,6 +82,7 @@ void RecipeFields::resized() {
         area.removeFromTop(gap);
         names_[k]->setBounds(here.removeFromLeft(row * 3));
         if (k == 1) {
+            models_.setBounds(here.removeFromRight(row).withTrimmedLeft(2));
             model_.setBounds(here.removeFromRight(row * 5));
             names_[2]->setBounds(here.removeFromRight(row * 2));
         }
@@ -91,6 +112,7 @@ void RecipeFields::show(int pad) {
     names_[0]->setText(operation.empty() ? "Prompt" : "Prompt: " + text(operation), juce::dontSendNotification);
     negative_.setText(text(text_of(recipe, "negative")), false);
     model_.setText(text(text_of(recipe, "model")), false);
+    model_.setTooltip(meaning_of_model(recipe));
     seconds_.setText(number_text(recipe, "seconds"), false);
     bars_.setText(number_text(recipe, "bars"), false);
     steps_.setText(number_text(recipe, "steps"), false);
@@ -104,7 +126,8 @@ void RecipeFields::store() {
     Json recipe = prompt_.isEmpty() ? Json::object() : board_.view(pad_).recipe;
     recipe["prompt"] = prompt_.getText().toStdString();
     recipe["negative"] = negative_.getText().toStdString();
-    recipe["model"] = model_.getText().trim().toStdString();
+    recipe = with_model(std::move(recipe), model_.getText().trim().toStdString(), board_.abilities().model);
+    model_.setTooltip(meaning_of_model(recipe));
     const struct { const juce::TextEditor& field; const char* name; } numbers[] = {
         {seconds_, "seconds"}, {bars_, "bars"}, {steps_, "steps"}, {guidance_, "guidance"}, {seed_, "seed"}};
     for (const auto& [field, name] : numbers) {
@@ -112,6 +135,29 @@ void RecipeFields::store() {
         if (field.getText().isNotEmpty()) recipe[name] = field.getText().getDoubleValue();
     }
     board_.set_recipe(pad_, recipe);
+}
+
+bool RecipeFields::keyPressed(const juce::KeyPress& key, juce::Component*) {
+    if (key != juce::KeyPress::downKey) return false;
+    offer_models();
+    return true;
+}
+
+void RecipeFields::offer_models() {
+    const auto chosen = model_.getText().trim().toStdString();
+    const auto abilities = board_.abilities();
+    const auto choices = model_choices(abilities, chosen);
+    juce::PopupMenu menu;
+    int number = 0;
+    for (const auto& one : choices) menu.addItem(++number, text(one.title), true, one.id == chosen);
+    if (abilities.operations.empty()) menu.addItem(-1, "The others are listed while the daemon answers", false);
+    menu.showMenuAsync(juce::PopupMenu::Options().withTargetComponent(model_).withMinimumWidth(model_.getWidth()).withMaximumNumColumns(1)
+                           .withStandardItemHeight(model_.getHeight()),
+                       [here = SafePointer<RecipeFields>(this), pad = pad_, choices](int picked) {
+                           if (here == nullptr || picked <= 0 || here->pad_ != pad) return;
+                           here->model_.setText(text(choices[static_cast<std::size_t>(picked - 1)].id), false);
+                           here->store();
+                       });
 }
 
 void RecipeFields::refresh() {

@@ -7,7 +7,12 @@
 
 namespace foleyd {
 
-class RecipeFields final : public juce::Component {
+// Opens a list: fonts need not have its arrow.
+class OpenButton final : public juce::TextButton {
+    void paintButton(juce::Graphics& g, bool over, bool down) override;
+};
+
+class RecipeFields final : public juce::Component, private juce::KeyListener {
 public:
     // `ask` follows the return key in a field.
     RecipeFields(Board& board, std::function<void()> ask);
@@ -18,11 +23,16 @@ public:
     juce::String length_in_words() const;
 
 private:
+    using juce::Component::keyPressed;
+    bool keyPressed(const juce::KeyPress& key, juce::Component* field) override;
+    void offer_models();
+
     Board& board_;
     int pad_ = 0;
     unsigned recipes_ = 0;
     juce::TextEditor prompt_, negative_, model_, seconds_, bars_, seed_, steps_, guidance_;
     juce::TextButton dice_{"Dice"};
+    OpenButton models_;
     juce::ToggleButton lock_{"Lock"};
     juce::OwnedArray<juce::Label> names_;
 };

@@ -15,8 +15,8 @@ from foleyd_live.again import ANEW
 from foleyd_live.presets import PLAY
 
 Row = tuple[str, str, float | None, float | None, bool, tuple[str, ...], bool]
-"""Name, kind, least, most (None: any), whether null stands for nothing, choices, and whether what is made of a
-sound takes the field over from its recipe."""
+"""Name, kind, least, most (None: any), whether null stands for nothing, choices, and whether what is made of
+a sound takes the field over from its recipe."""
 
 
 _MOST_TEXT = 200
@@ -39,7 +39,15 @@ def text() -> str:
         for field in FIELDS.values()
     ]
     play = [
-        (row.name, row.kind, row.low, _MOST_TEXT if row.kind == "text" else row.high, False, row.choices, False)
+        (
+            row.name,
+            row.kind,
+            row.low,
+            _MOST_TEXT if row.kind == "text" else row.high,
+            False,
+            row.choices,
+            False,
+        )
         for row in PLAY.values()
     ]
     return (

@@ -18,7 +18,7 @@ from foleyd_live.properties import Value
 SHORTEST, LONGEST = FIELDS["seconds"].low or 0.0, FIELDS["seconds"].high or 0.0
 STAGES = (2, m.STAGES)
 """Fewest and most stages of a morph."""
-_ANEW = (
+ANEW = (
     "operation",
     "prompt",
     "seed",
@@ -98,7 +98,7 @@ def _from_words(source: ClipSource) -> Mapping[str, Any]:
 
 
 def _kept(made: Mapping[str, Any]) -> Pairs:
-    return {name: value for name, value in made.items() if name in FIELDS and name not in _ANEW}
+    return {name: value for name, value in made.items() if name in FIELDS and name not in ANEW}
 
 
 def _in_library(source: ClipSource) -> str:

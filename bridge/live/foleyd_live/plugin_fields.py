@@ -11,23 +11,43 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from foleyd.fields import FIELDS
+from foleyd_live.again import ANEW
 from foleyd_live.presets import PLAY
 
-Row = tuple[str, str, float | None, float | None, bool, tuple[str, ...]]
-"""Name, kind, least, most (None: any), whether null stands for nothing, and choices."""
+Row = tuple[str, str, float | None, float | None, bool, tuple[str, ...], bool]
+"""Name, kind, least, most (None: any), whether null stands for nothing, choices, and whether what is made of
+a sound takes the field over from its recipe."""
 
 
 _MOST_TEXT = 200
+_LENGTH = "seconds"
+"""What is made of a sound says its length by itself, as it does for the other fields of `ANEW`."""
 
 
 def text() -> str:
     """The rows of both tables, for ``#include`` in the core."""
     recipe = [
-        (field.name, field.kind, field.low, field.high, field.default is None, tuple(field.choices))
+        (
+            field.name,
+            field.kind,
+            field.low,
+            field.high,
+            field.default is None,
+            tuple(field.choices),
+            field.name not in (*ANEW, _LENGTH),
+        )
         for field in FIELDS.values()
     ]
     play = [
-        (row.name, row.kind, row.low, _MOST_TEXT if row.kind == "text" else row.high, False, row.choices)
+        (
+            row.name,
+            row.kind,
+            row.low,
+            _MOST_TEXT if row.kind == "text" else row.high,
+            False,
+            row.choices,
+            False,
+        )
         for row in PLAY.values()
     ]
     return (
@@ -40,8 +60,9 @@ def text() -> str:
 def _rows(rows: Iterable[Row]) -> str:
     return "".join(
         f'    {{"{name}", FieldKind::is_{kind}, {_number(low, -math.inf)}, {_number(high, math.inf)}, '
-        f"{str(nothing).lower()}, {{{', '.join(f'{chr(34)}{one}{chr(34)}' for one in choices)}}}}},\n"
-        for name, kind, low, high, nothing, choices in rows
+        f"{str(nothing).lower()}, {{{', '.join(f'{chr(34)}{one}{chr(34)}' for one in choices)}}}, "
+        f"{str(manner).lower()}}},\n"
+        for name, kind, low, high, nothing, choices, manner in rows
     )
 
 

@@ -3,42 +3,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <random>
-#include <stdexcept>
 
 #include "clip_name.h"
-#include "flac.h"
 #include "samples.h"
+#include "session.h"
 
 namespace foleyd {
 namespace {
-
-constexpr char magic[] = "foleyd1\n";
-constexpr std::size_t magic_size = sizeof magic - 1;
-
-// The fields of a recipe that sessions keep and requests send, and no others.
-Json sound_recipe(const Json& given) {
-    Json kept = Json::object();
-    for (const char* name : {"prompt", "negative", "model", "scheduler", "vocoder", "level", "width"})
-        if (const auto text = text_of(given, name); !text.empty()) kept[name] = text;
-    for (const char* name : {"seconds", "bars", "guidance", "guidance_from", "guidance_to", "guidance_rescale", "fade_in", "fade_out"})
-        if (const double value = number_of(given, name, -1); value >= 0) kept[name] = value;
-    for (const char* name : {"ceiling", "loudness"})
-        if (const double value = number_of(given, name, 1); value <= 0) kept[name] = value;
-    if (kept.contains("bars")) kept.erase("seconds");
-    if (given.is_object() && given.contains("trim") && given["trim"].is_boolean()) kept["trim"] = given["trim"];
-    for (const char* name : {"seed", "steps", "rate"})
-        if (const double value = number_of(given, name, -1); value >= 0 && value <= 2147483647.0)
-            kept[name] = static_cast<int>(value);
-    // what a preset says beyond what the editor shows
-    const Json known = known_recipe(OrderedJson(given));
-    for (const auto& [name, value] : known.items())
-        if (!kept.contains(name) && name != "sources" && name != "revision" && name != "bpm" && name != "beats" && name != "seconds" && name != "bars" &&
-            value != "" && !(name == "operation" && value == "text"))
-            kept[name] = value;
-    return kept;
-}
 
 int drawn_seed() {
     static std::random_device source;
@@ -78,8 +50,6 @@ LibraryRow row_of(const Json& clip) {
 
 constexpr int most_rows = 100;
 constexpr std::size_t most_whereabouts = 4096;
-
-[[noreturn]] void damaged() { throw std::invalid_argument("The session's foleyd state is damaged."); }
 
 }  // namespace
 
@@ -324,108 +294,41 @@ void Board::place(int pad, SoundPtr sound, Json made) {
 
 std::vector<std::uint8_t> Board::save() const {
     const std::lock_guard lock(guard_);
-    Json pads = Json::array();
-    std::vector<std::uint8_t> blobs;
-    for (int pad = 0; pad < pad_count; ++pad) {
-        const auto& here = pads_[static_cast<std::size_t>(pad)];
-        Json play = Json::object();
-        for (std::size_t k = 0; k < field_count; ++k) {
-            const float value = engine.pads[static_cast<std::size_t>(pad)].get(static_cast<Field>(k));
-            if (value != field_specs[k].usual) play[std::string(field_specs[k].name)] = value;
-        }
-        if (play.empty() && here.recipe.empty() && here.category.empty() && !here.sound && here.wanted.empty()) continue;
-        Json one = {{"pad", pad}, {"recipe", here.recipe}, {"locked", here.locked}, {"play", play}};
-        if (here.tempo_words) one["tempo_words"] = true;
-        if (!here.category.empty()) one["category"] = here.category;
-        if (here.sound) {
-            one["clip"] = {{"id", here.sound->id}, {"bytes", 0}};
-            if (!here.made.empty()) one["clip"]["made"] = here.made;
-            // what has no id is in no library: it is kept whole
-            if (!references || here.sound->id.empty()) {
-                one["clip"]["scale"] = here.sound->scale;
-                one["clip"]["bytes"] = here.sound->flac.size();
-                blobs.insert(blobs.end(), here.sound->flac.begin(), here.sound->flac.end());
-            }
-        }
-        if (!here.wanted.empty()) one["clip"] = {{"id", here.wanted}, {"bytes", 0}};
-        pads.push_back(std::move(one));
+    Session kept{engine.master, engine.pitched, engine.root, chosen, references, {}};
+    for (std::size_t pad = 0; pad < pad_count; ++pad) {
+        const auto& here = pads_[pad];
+        auto& to = kept.pads[pad];
+        to.recipe = here.recipe;
+        to.made = here.made;
+        to.sound = here.sound;
+        to.wanted = here.wanted;
+        to.category = here.category;
+        to.locked = here.locked;
+        to.tempo_words = here.tempo_words;
+        for (std::size_t k = 0; k < field_count; ++k) to.play[k] = engine.pads[pad].get(static_cast<Field>(k));
     }
-    const Json whole = {{"master", engine.master.load()}, {"pitched", engine.pitched.load()}, {"root", engine.root.load()},
-                        {"chosen", chosen.load()},        {"references", references.load()},  {"pads", std::move(pads)}};
-    const auto text = whole.dump(-1, ' ', false, Json::error_handler_t::replace);
-    std::vector<std::uint8_t> made(magic, magic + magic_size);
-    for (int shift = 0; shift < 32; shift += 8) made.push_back(static_cast<std::uint8_t>(text.size() >> shift));
-    made.insert(made.end(), text.begin(), text.end());
-    made.insert(made.end(), blobs.begin(), blobs.end());
-    return made;
+    return bytes_of(kept);
 }
 
 void Board::load(const std::uint8_t* data, std::size_t size) {
-    if (size < magic_size + 4 || std::memcmp(data, magic, magic_size) != 0) damaged();
-    std::size_t length = 0;
-    for (std::size_t k = 0; k < 4; ++k) length |= static_cast<std::size_t>(data[magic_size + k]) << (8 * k);
-    const std::uint8_t* text = data + magic_size + 4;
-    std::size_t left = size - magic_size - 4;
-    if (length > left) damaged();
-    const Json whole = Json::parse(text, text + length, nullptr, false);
-    if (!whole.is_object()) damaged();
-    const std::uint8_t* blob = text + length;
-    left -= length;
-
-    struct Kept {
-        Json recipe = Json::object(), play;
-        SoundPtr sound;
-        std::string category;
-        std::string wanted;   // a clip whose samples the library has
-        Json made = Json::object();
-        bool locked = false, tempo_words = false;
-    };
-    std::array<Kept, pad_count> kept;
-    for (const auto& one : list_of(whole, "pads")) {
-        const double pad = number_of(one, "pad", -1);
-        if (!(pad >= 0 && pad < pad_count)) damaged();
-        auto& here = kept[static_cast<std::size_t>(pad)];
-        here.recipe = sound_recipe(one.value("recipe", Json::object()));
-        here.play = one.value("play", Json::object());
-        here.locked = one.contains("locked") ? one["locked"] == true : here.recipe.contains("seed");
-        here.category = text_of(one, "category");
-        here.tempo_words = one.contains("tempo_words") && one["tempo_words"] == true;
-        const Json clip = one.value("clip", Json());
-        if (!clip.is_object()) continue;
-        here.made = made_recipe(clip.value("made", Json()));
-        const double bytes = number_of(clip, "bytes", 0);
-        if (!(bytes >= 0 && bytes <= static_cast<double>(left))) damaged();
-        const auto count = static_cast<std::size_t>(bytes);
-        if (count > 0) here.sound = decode_flac(blob, count, static_cast<float>(number_of(clip, "scale", 1)), text_of(clip, "id"));
-        else here.wanted = text_of(clip, "id");
-        blob += count;
-        left -= count;
-    }
-
+    auto kept = read_session(data, size);
     const std::lock_guard lock(guard_);
-    const auto whole_in = [&](const char* name, double least, double most, double usual) {
-        const double value = number_of(whole, name, usual);
-        return static_cast<int>(value >= least && value <= most ? value : usual);
-    };
-    engine.master = static_cast<float>(std::min(std::max(number_of(whole, "master", 0), -60.0), 12.0));
-    engine.pitched = whole_in("pitched", -1, pad_count - 1, -1);
-    engine.root = whole_in("root", 0, 127, 60);
-    chosen = whole_in("chosen", 0, pad_count - 1, 0);
-    references = whole.contains("references") && whole["references"] == true;
+    engine.master = kept.master;
+    engine.pitched = kept.pitched;
+    engine.root = kept.root;
+    chosen = kept.chosen;
+    references = kept.references;
     generate = false;
     history_.clear();   // it was of another session
     for (int pad = 0; pad < pad_count; ++pad) {
-        auto& from = kept[static_cast<std::size_t>(pad)];
+        auto& from = kept.pads[static_cast<std::size_t>(pad)];
         auto& settings = engine.pads[static_cast<std::size_t>(pad)];
-        settings.reset();
-        for (std::size_t k = 0; k < field_count; ++k)
-            settings.set(static_cast<Field>(k), static_cast<float>(number_of(
-                                                    from.play, std::string(field_specs[k].name).c_str(), field_specs[k].usual)));
+        for (std::size_t k = 0; k < field_count; ++k) settings.set(static_cast<Field>(k), from.play[k]);
         auto& here = at(pad);
         here.recipe = std::move(from.recipe);
         here.locked = from.locked;
         here.tempo_words = from.tempo_words;
-        here.category = is_category(from.category) ? from.category : "";
+        here.category = std::move(from.category);
         ++here.recipes;
         here.candidates.clear();
         here.failure.clear();

@@ -100,6 +100,7 @@ public:
     bool can_undo() const;
     bool can_redo() const;
     LinkState link_state() const { return link_->state(); }
+    Abilities abilities() const { return link_->abilities(); }
 
     // The whole state as bytes, and back. `load` throws std::invalid_argument and changes nothing for what is no state.
     std::vector<std::uint8_t> save() const;

@@ -145,7 +145,7 @@ Abilities Link::abilities() const {
 
 void Link::learn(const Message& message) {
     const std::lock_guard lock(words_guard_);
-    if (message.type == "info_reply") abilities_.model = text_of(message.content, "model");
+    if (message.type == "info_reply") abilities_.model = own_model_of(message.content);
     if (message.type == "models_reply") abilities_.operations = operations_of(message.content);
 }
 

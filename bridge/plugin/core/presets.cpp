@@ -23,6 +23,7 @@ struct FieldRule {
     double least, most;
     bool may_be_null;
     std::vector<std::string> choices;
+    bool manner;   // of a recipe: says how words become a sound
 };
 
 #include "preset_fields.inc"
@@ -337,6 +338,11 @@ OrderedJson known_recipe(const OrderedJson& given) {
         if (const auto* rule = rule_of(recipe_rules, name); rule != nullptr && !value.is_null() && wrong(*rule, value).empty())
             made[name] = value;
     return made;
+}
+
+bool is_manner(const std::string& name) {
+    const auto* rule = rule_of(recipe_rules, name);
+    return rule != nullptr && rule->manner;
 }
 
 }  // namespace foleyd

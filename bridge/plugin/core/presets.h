@@ -48,4 +48,7 @@ OrderedJson play_of(const Settings& settings);
 // The fields of a recipe that are known and in their range, and no others; null where there is nothing to keep.
 OrderedJson known_recipe(const OrderedJson& given);
 
+// Whether the field of a recipe says how its words become a sound: what is made of the sound takes it over.
+bool is_manner(const std::string& name);
+
 }  // namespace foleyd

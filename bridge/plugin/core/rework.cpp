@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <cmath>
 
+#include "presets.h"
+
 namespace foleyd {
 namespace {
 
 constexpr double shortest = 0.3, longest = 30.0;   // seconds that a recipe takes
 constexpr std::size_t most_text = 1000;
+constexpr const char* own_fields[] = {"operation", "prompt", "seed", "centre"};
 constexpr const char* length_fields[] = {"seconds", "bars", "bpm", "beats"};
-
-// Fields of a recipe that say how its words become a sound, whatever is made of it.
-constexpr const char* manner[] = {
-    "negative",  "steps",   "guidance", "guidance_from", "guidance_to", "guidance_rescale", "scheduler", "vocoder", "model",
-    "trim",      "fade_in", "fade_out", "level",         "ceiling",     "loudness",         "rate",      "width"};
+// Which network it is: words that an adapter taught it mean nothing to it without.
+constexpr const char* network[] = {"model", "adapter", "adapter_weight"};
 
 void take_over(Json& to, const Json& from, const char* name) {
     if (const auto found = from.find(name); found != from.end()) to[name] = *found;
@@ -23,35 +23,25 @@ std::string model_of(Rework kind, const Made& clip, const Json& words, const Abi
     return text_of(kind == Rework::restyle ? words : clip.recipe, "model", abilities.model);
 }
 
+bool in_bars(const Made& clip) { return clip.recipe.contains("bars") && clip.recipe.contains("bpm"); }
+
 // To the millisecond, which is finer than its own end; recipes have no finer grid.
 double length_of(const Made& clip) { return std::clamp(std::round(clip.seconds * 1000) / 1000, shortest, longest); }
 
 }  // namespace
 
-std::map<std::string, std::set<std::string>> operations_of(const Json& models_reply) {
-    std::map<std::string, std::set<std::string>> made;
-    for (const auto& model : list_of(models_reply, "models")) {
-        auto& known = made[text_of(model, "id")];
-        const Json told = model.is_object() ? model.value("capabilities", Json()) : Json();
-        for (const auto& one : list_of(told, "operations"))
-            if (one.is_string()) known.insert(one.get<std::string>());
-    }
-    return made;
-}
-
 Json made_recipe(const Json& told) {
     Json kept = Json::object();
     if (!told.is_object()) return kept;
-    const auto take = [&](const char* name) {
-        const auto found = told.find(name);
-        if (found == told.end()) return;
-        const bool number = found->is_number() && std::isfinite(found->get<double>());
-        const bool text = found->is_string() && found->get_ref<const std::string&>().size() <= 4 * most_text;
-        if (number || text || found->is_boolean()) kept[name] = *found;
+    const auto wanted = [](const std::string& name) {
+        return is_manner(name) || std::find(std::begin(own_fields), std::end(own_fields), name) != std::end(own_fields) ||
+               std::find(std::begin(length_fields), std::end(length_fields), name) != std::end(length_fields);
     };
-    for (const char* name : {"operation", "prompt", "seed", "centre"}) take(name);
-    for (const char* name : length_fields) take(name);
-    for (const char* name : manner) take(name);
+    for (const auto& [name, value] : told.items()) {
+        const bool number = value.is_number() && std::isfinite(value.get<double>());
+        const bool text = value.is_string() && value.get_ref<const std::string&>().size() <= 4 * most_text;
+        if (wanted(name) && (number || text || value.is_boolean())) kept[name] = value;
+    }
     return kept;
 }
 
@@ -64,6 +54,8 @@ std::string hindrance(Rework kind, const Made& clip, const Json& words, const Ab
                            number_of(clip.recipe, operation == "vary" ? "centre" : "seed", -1) >= 0;
         if (!known || (operation != "text" && operation != "vary"))
             return "The pad's sound was not made from words alone: ask for more like it instead.";
+        if (clip.seconds > longest && (kind == Rework::vary || in_bars(clip)))
+            return "The pad's sound is longer than 30 s, which only sounds from words can be: ask for more like it instead.";
     } else if (clip.clip_id.empty() && clip.bytes > most_frame_bytes) {
         return "The pad's clip is too long to be sent: drop a part of it.";
     }
@@ -79,14 +71,16 @@ std::string hindrance(Rework kind, const Made& clip, const Json& words, const Ab
 Json reworked(Rework kind, const Made& clip, const Json& words, int seed) {
     Json recipe = Json::object();
     const Json& from = kind == Rework::restyle ? words : clip.recipe;
-    for (const char* name : manner)
-        if (kind != Rework::like || std::string_view(name) == "model") take_over(recipe, from, name);
+    if (kind == Rework::like)
+        for (const char* name : network) take_over(recipe, from, name);
+    else
+        for (const auto& [name, value] : from.items())
+            if (is_manner(name)) recipe[name] = value;
     const auto operation = text_of(clip.recipe, "operation", "text");
     const Json first = operation == "vary" ? clip.recipe.value("centre", Json(0)) : clip.recipe.value("seed", Json(0));
     recipe["operation"] = spec(kind).operation;
     recipe["prompt"] = text_of(from, "prompt", text_of(words, "prompt", "a sound"));
     recipe["seed"] = seed;
-    const bool bars = clip.recipe.contains("bars") && clip.recipe.contains("bpm");
     switch (kind) {
         case Rework::vary:
             recipe["centre"] = first;
@@ -94,7 +88,7 @@ Json reworked(Rework kind, const Made& clip, const Json& words, int seed) {
             break;
         case Rework::loop:
             recipe["seed"] = clip.recipe.value("seed", Json(seed));
-            if (bars)
+            if (in_bars(clip))
                 for (const char* name : {"bars", "bpm", "beats"}) take_over(recipe, from, name);
             else
                 recipe["seconds"] = length_of(clip);

@@ -2,12 +2,10 @@
 #pragma once
 
 #include <array>
-#include <map>
-#include <set>
 #include <string>
 #include <string_view>
 
-#include "peer.h"
+#include "models.h"
 
 namespace foleyd {
 
@@ -30,15 +28,6 @@ inline constexpr std::array<ReworkSpec, rework_count> rework_specs{{
 }};
 
 constexpr const ReworkSpec& spec(Rework kind) { return rework_specs[static_cast<std::size_t>(kind)]; }
-
-// What the daemon's models can do, by model.
-struct Abilities {
-    std::string model;   // of recipes that name none; empty while the daemon has told nothing
-    std::map<std::string, std::set<std::string>> operations;
-};
-
-// Of the info_reply and the models_reply of the daemon; fields that are none are left out.
-std::map<std::string, std::set<std::string>> operations_of(const Json& models_reply);
 
 // A clip as the daemon made it, and the words that the pad has now.
 struct Made {

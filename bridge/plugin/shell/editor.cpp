@@ -12,22 +12,15 @@ constexpr Field shown_fields[] = {Field::gain,   Field::pan,     Field::tune,   
 
 juce::Colour colour_of(Light light) { return light == Light::green ? calm : light == Light::yellow ? warm : alarm; }
 
-juce::String number_text(const Json& recipe, const char* name) {
-    const double value = number_of(recipe, name, -1);
-    if (value < 0) return {};
-    // a double's own text rounds a seed to six digits
-    const auto whole = static_cast<juce::int64>(value);
-    return static_cast<double>(whole) == value ? juce::String(whole) : juce::String(value);
-}
-
 }  // namespace
 
 Editor::Editor(Processor& processor)
     : AudioProcessorEditor(processor), board_(processor.board), shelf_(processor.shelf),
-      wave_(processor.board), browser_(processor.board, processor.shelf, [this] { store_recipe(); }, [this] {
-          show_recipe();   // a preset's words, not those that stood in the fields
+      fields_(processor.board, [this] { ask(); }), wave_(processor.board),
+      browser_(processor.board, processor.shelf, [this] { fields_.store(); }, [this] {
+          fields_.show(pad_);   // a preset's words, not those that stood in the fields
           board_.request(pad_, candidate_count);
-          show_recipe();
+          fields_.show(pad_);
       }) {
     const auto add = [this](juce::Component& part, const juce::String& title) {
         part.setTitle(title);
@@ -41,36 +34,7 @@ Editor::Editor(Processor& processor)
         if (!daemon.start(juce::StringArray{"foleyd", "serve"}, 0))
             told_.setText("'foleyd' is not on the path: start 'foleyd serve' in a terminal.", juce::dontSendNotification);
     };
-    const struct { juce::TextEditor& field; const char* name; const char* hint; } fields[] = {
-        {prompt_, "Prompt", "What to hear, in words"}, {negative_, "Not", "What not to hear"},
-        {model_, "Model", "the daemon's"},
-        {seconds_, "Seconds", "auto"}, {bars_, "Bars", "-"}, {seed_, "Seed", "drawn"}, {steps_, "Steps", "usual"}, {guidance_, "Guidance", "usual"}};
-    for (const auto& [field, name, hint] : fields) {
-        add(field, name);
-        field.setTextToShowWhenEmpty(hint, juce::Colours::grey);
-        field.setSelectAllWhenFocused(true);
-        field.onReturnKey = [this] { ask(); };
-        field.onFocusLost = [this] { store_recipe(); };
-        auto* label = names_.add(new juce::Label({}, name));
-        addAndMakeVisible(label);
-    }
-    for (auto* field : {&seconds_, &bars_, &guidance_}) field->setInputRestrictions(8, "0123456789.");
-    for (auto* field : {&seed_, &steps_}) field->setInputRestrictions(10, "0123456789");
-    seconds_.onTextChange = [this] { bars_.setText({}, false); };   // a sound has one length
-    bars_.onTextChange = [this] { seconds_.setText({}, false); };
-    bars_.setTooltip("Length in bars of the host's tempo and time signature, instead of seconds.");
-    prompt_.setInputRestrictions(1000);
-    negative_.setInputRestrictions(1000);
-    model_.setInputRestrictions(255);
-    model_.setTooltip("A name from 'foleyd models list'; the daemon's own model where nothing stands here.");
-    add(dice_, "Draw a seed");
-    dice_.onClick = [this] {
-        seed_.setText(juce::String(juce::Random::getSystemRandom().nextInt(most_drawn_seed)));
-        store_recipe();
-    };
-    add(lock_, "Lock the seed");
-    lock_.setTooltip("Unlocked, each Generate draws another sound.");
-    lock_.onClick = [this] { board_.lock(pad_, lock_.getToggleState()); };
+    addAndMakeVisible(fields_);
     add(generate_, "Generate");
     generate_.onClick = [this] { ask(); };
     add(cancel_, "Cancel");
@@ -82,7 +46,7 @@ Editor::Editor(Processor& processor)
         auto* button = reworks_.add(new juce::TextButton(juce::String(std::string(rework_specs[k].title))));
         add(*button, button->getButtonText());
         button->onClick = [this, k] {
-            store_recipe();
+            fields_.store();
             board_.rework(pad_, static_cast<Rework>(k));
         };
     }
@@ -172,7 +136,7 @@ Editor::Editor(Processor& processor)
 
 Editor::~Editor() {
     let_go();
-    store_recipe();
+    fields_.store();
 }
 
 void Editor::paint(juce::Graphics& g) { g.fillAll(ground); }
@@ -191,29 +155,8 @@ void Editor::resized() {
     zoom_.setBounds(top.removeFromRight(row * 3));
     start_.setBounds(top.removeFromRight(row * 5).reduced(3, 0));
     light_.setBounds(top);
-    juce::TextEditor* long_fields[] = {&prompt_, &negative_};
-    for (int k = 0; k < 2; ++k) {
-        auto here = line();
-        names_[k]->setBounds(here.removeFromLeft(row * 3));
-        if (k == 1) {
-            model_.setBounds(here.removeFromRight(row * 5));
-            names_[2]->setBounds(here.removeFromRight(row * 2));
-        }
-        long_fields[k]->setBounds(here);
-    }
-    auto numbers = line();
-    juce::TextEditor* short_fields[] = {&seconds_, &bars_, &seed_, &steps_, &guidance_};
-    const int part = (numbers.getWidth() - row * 6) / 5;
-    const int of_label[] = {11, 8, 7, 9, 12};   // twentieths: a seed has eight digits
-    for (int k = 0; k < 5; ++k) {
-        auto here = numbers.removeFromLeft(part);
-        names_[k + 3]->setBounds(here.removeFromLeft(part * of_label[k] / 20));
-        short_fields[k]->setBounds(here);
-        if (k == 2) {
-            dice_.setBounds(numbers.removeFromLeft(row * 3).reduced(3, 0));
-            lock_.setBounds(numbers.removeFromLeft(row * 3));
-        }
-    }
+    fields_.setBounds(area.removeFromTop(3 * row + 2 * gap));
+    area.removeFromTop(gap);
     auto acts = line();
     generate_.setBounds(acts.removeFromLeft(row * 5));
     cancel_.setBounds(acts.removeFromLeft(row * 4).reduced(3, 0));
@@ -347,11 +290,11 @@ void Editor::let_go() {
 }
 
 void Editor::choose(int pad) {
-    if (pad != pad_) store_recipe();
+    if (pad != pad_) fields_.store();
     pad_ = pad;
     board_.chosen = pad;
     version_ = ~0u;
-    show_recipe();
+    fields_.show(pad_);
     page(pad / pads_a_page);
 }
 
@@ -360,43 +303,10 @@ void Editor::page(int number) {
     for (int k = 0; k < pages_.size(); ++k) pages_[k]->setToggleState(k == number, juce::dontSendNotification);
 }
 
-void Editor::show_recipe() {
-    const auto view = board_.view(pad_);
-    const auto& recipe = view.recipe;
-    recipes_ = view.recipes;
-    prompt_.setText(text(text_of(recipe, "prompt")), false);
-    const auto operation = text_of(recipe, "operation");
-    names_[0]->setText(operation.empty() ? "Prompt" : "Prompt: " + text(operation), juce::dontSendNotification);
-    negative_.setText(text(text_of(recipe, "negative")), false);
-    model_.setText(text(text_of(recipe, "model")), false);
-    seconds_.setText(number_text(recipe, "seconds"), false);
-    bars_.setText(number_text(recipe, "bars"), false);
-    steps_.setText(number_text(recipe, "steps"), false);
-    guidance_.setText(number_text(recipe, "guidance"), false);
-    seed_.setText(number_text(recipe, "seed"), false);
-    lock_.setToggleState(view.locked, juce::dontSendNotification);
-    tempo_words_.setToggleState(view.tempo_words, juce::dontSendNotification);
-}
-
-void Editor::store_recipe() {
-    // what a preset said beyond the fields, such as that it is a loop, goes with its words
-    Json recipe = prompt_.isEmpty() ? Json::object() : board_.view(pad_).recipe;
-    recipe["prompt"] = prompt_.getText().toStdString();
-    recipe["negative"] = negative_.getText().toStdString();
-    recipe["model"] = model_.getText().trim().toStdString();
-    const struct { const juce::TextEditor& field; const char* name; } numbers[] = {
-        {seconds_, "seconds"}, {bars_, "bars"}, {steps_, "steps"}, {guidance_, "guidance"}, {seed_, "seed"}};
-    for (const auto& [field, name] : numbers) {
-        recipe.erase(name);
-        if (field.getText().isNotEmpty()) recipe[name] = field.getText().getDoubleValue();
-    }
-    board_.set_recipe(pad_, recipe);
-}
-
 void Editor::ask() {
-    store_recipe();
+    fields_.store();
     board_.request(pad_, candidate_count);
-    show_recipe();   // with the seed that was drawn: a field that loses the focus stores what the fields say
+    fields_.show(pad_);   // with the seed that was drawn: a field that loses the focus stores what the fields say
 }
 
 // A button that cannot work now says why where its meaning stood.
@@ -407,14 +317,6 @@ void Editor::show_reworks() {
         button->setEnabled(why.empty());
         button->setTooltip(why.empty() ? juce::String(std::string(rework_specs[k].meaning)) : text(why));
     }
-}
-
-juce::String Editor::length_in_words() const {
-    const double bars = bars_.getText().getDoubleValue();
-    if (bars <= 0) return {};
-    const auto tempo = board_.tempo();
-    return juce::String(bars) + " bars of " + juce::String(tempo.beats) + "/" + juce::String(tempo.beat_type) + " at " +
-           juce::String(tempo.bpm, 1) + " bpm: " + juce::String(seconds_of(bars, tempo), 2) + " s";
 }
 
 void Editor::timerCallback() {
@@ -432,13 +334,13 @@ void Editor::timerCallback() {
         if (view.progress.steps > 0) said << ", step " << view.progress.step << " of " << view.progress.steps;
         if (view.progress.eta_s >= 0) said << ", " << juce::String(view.progress.eta_s, 1) << " s to go";
     }
-    if (said.isEmpty()) said = length_in_words();
+    if (said.isEmpty()) said = fields_.length_in_words();
     told_.setText(said, juce::dontSendNotification);
     cancel_.setEnabled(view.progress.under_way);
     show_reworks();
     undo_.setEnabled(board_.can_undo());
     redo_.setEnabled(board_.can_redo());
-    if (view.recipes != recipes_) show_recipe();   // a seed was drawn, or a session opened
+    fields_.refresh();
     if (view.version != version_) {
         version_ = view.version;
         wave_.show(pad_, view.sound);
@@ -457,6 +359,7 @@ void Editor::timerCallback() {
     keyboard_.setToggleState(board_.engine.pitched == pad_, juce::dontSendNotification);
     root_.setValue(board_.engine.root, juce::dontSendNotification);
     master_.setValue(board_.engine.master, juce::dontSendNotification);
+    tempo_words_.setToggleState(view.tempo_words, juce::dontSendNotification);
     references_.setToggleState(board_.references, juce::dontSendNotification);
     for (int k = 0; k < pads_a_page; ++k) {
         const int pad = page_ * pads_a_page + k;

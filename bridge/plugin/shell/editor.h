@@ -5,6 +5,7 @@
 
 #include "browser.h"
 #include "processor.h"
+#include "recipe_fields.h"
 #include "wave.h"
 
 namespace foleyd {
@@ -32,8 +33,6 @@ private:
     void aim(int pad);
     void timerCallback() override;
     void choose(int pad);
-    void show_recipe();
-    void store_recipe();
     void zoom(int percent);
     void step_zoom(int steps);
     void keep_focus();
@@ -41,7 +40,6 @@ private:
     void page(int number);
     void set(Field field, float value);
     void show_reworks();
-    juce::String length_in_words() const;
     bool holds(juce::Button& button, int pad);
     void let_go();
 
@@ -55,13 +53,12 @@ private:
     bool dragging_ = false;    // a file is on its way out
     juce::Button* holder_ = nullptr;   // the button that holds a pad, and which
     int pressed_ = 0;
-    unsigned version_ = ~0u, recipes_ = 0;
+    unsigned version_ = ~0u;
     juce::Label light_, told_;
-    juce::TextButton start_{"Start foleyd"}, generate_{"Generate"}, cancel_{"Cancel"}, dice_{"Dice"}, undo_{"Undo"}, redo_{"Redo"};
+    juce::TextButton start_{"Start foleyd"}, generate_{"Generate"}, cancel_{"Cancel"}, undo_{"Undo"}, redo_{"Redo"};
     juce::OwnedArray<juce::TextButton> reworks_;
-    juce::ToggleButton lock_{"Lock"}, tempo_words_{"Prompt uses host BPM"}, references_{"Session keeps references only"};
-    juce::TextEditor prompt_, negative_, model_, seconds_, bars_, seed_, steps_, guidance_;
-    juce::OwnedArray<juce::Label> names_;
+    juce::ToggleButton tempo_words_{"Prompt uses host BPM"}, references_{"Session keeps references only"};
+    RecipeFields fields_;
     juce::OwnedArray<juce::TextButton> candidates_, pages_, pads_;
     juce::ComboBox mode_, quantise_, zoom_;
     juce::OwnedArray<juce::Slider> sliders_;

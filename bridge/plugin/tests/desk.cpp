@@ -1,5 +1,6 @@
 // The core at a command line, for tests that hold it against foleyd's Python side and against daemons. One JSON value on
 // standard output; a sentence on standard error and 1 where it fails.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -100,11 +101,31 @@ Json fetch(const Arguments& given) {
             {"prompt", text_of(view.recipe, "prompt")}, {"file", file.string()}};
 }
 
+// The models that are offered for a pad that has this one, or none.
+Json models(const Arguments& given) {
+    Board board(line_to(given.at(0)));
+    until([&] { return !board.abilities().operations.empty() && !board.abilities().model.empty(); });
+    Json made = Json::array();
+    for (const auto& one : model_choices(board.abilities(), given.at(1))) made.push_back({one.id, one.title});
+    return made;
+}
+
 // What files are called: rows of words, category and number from standard input.
 Json names(const Arguments&) {
     Json made = Json::array();
     for (const auto& row : Json::parse(std::cin)) made.push_back(clip_name(row.at(0), row.at(1), row.at(2)));
     return made;
+}
+
+// What the daemon makes of the first pad's sound.
+Json reworked_pad(Board& board, Rework kind) {
+    const auto before = board.view(0).sound;
+    until([&] { return board.hindrance(0, kind).empty(); });
+    board.rework(0, kind);
+    until([&] { return board.view(0).sound != before || !board.view(0).failure.empty(); });
+    const auto view = board.view(0);
+    if (view.sound == before) throw std::runtime_error(view.failure);
+    return {{"frames", view.sound->frames()}, {"rate", view.sound->rate}, {"made", view.made}, {"clips", view.candidates.size()}};
 }
 
 // What becomes of a file that is dropped on a pad with these words: "restyle" or "like" of it.
@@ -113,15 +134,26 @@ Json rework(const Arguments& given) {
     Shelf shelf(board, BankFiles("", ""));
     shelf.import(0, {given.at(1)});
     until([&] { return board.view(0).sound != nullptr; });
-    const auto dropped = board.view(0).sound;
     board.set_recipe(0, {{"prompt", given.at(3)}, {"steps", 4}});
-    const auto kind = given.at(2) == "like" ? Rework::like : Rework::restyle;
-    until([&] { return board.hindrance(0, kind).empty(); });
-    board.rework(0, kind);
-    until([&] { return board.view(0).sound != dropped || !board.view(0).failure.empty(); });
-    const auto view = board.view(0);
-    if (view.sound == dropped) throw std::runtime_error(view.failure);
-    return {{"frames", view.sound->frames()}, {"rate", view.sound->rate}, {"made", view.made}, {"clips", view.candidates.size()}};
+    return reworked_pad(board, given.at(2) == "like" ? Rework::like : Rework::restyle);
+}
+
+// The same of a clip of the library, as the operations that follow say; the pad's recipe comes from standard input.
+Json again(const Arguments& given) {
+    Board board(line_to(given.at(0)));
+    const Json words = Json::parse(std::cin);
+    Json made = Json::array();
+    for (std::size_t k = 2; k < given.size(); ++k) {
+        const auto known = std::find_if(rework_specs.begin(), rework_specs.end(), [&](const auto& one) { return given[k] == one.operation; });
+        if (known == rework_specs.end()) throw std::invalid_argument("no such operation: " + given[k]);
+        board.put(0, nullptr);
+        board.set_recipe(0, words);
+        board.load_clip(0, given.at(1));
+        until([&] { return board.view(0).sound != nullptr || !board.view(0).failure.empty(); });
+        if (!board.view(0).sound) throw std::runtime_error(board.view(0).failure);
+        made.push_back(reworked_pad(board, static_cast<Rework>(known - rework_specs.begin()))["made"]);
+    }
+    return made;
 }
 
 // A player that goes on while everything else goes wrong. Takes one order a line from standard input: "generate" with a
@@ -174,7 +206,7 @@ Json live(const Arguments& given) {
 int main(int count, char** words) {
     const std::map<std::string, Json (*)(const Arguments&)> deeds = {{"folders", folders}, {"banks", banks}, {"put", put},
                                                                      {"pad", pad},         {"search", search}, {"fetch", fetch},
-                                                                     {"rework", rework},   {"names", names}, {"live", live}};
+                                                                     {"rework", rework},   {"again", again},   {"models", models}, {"names", names}, {"live", live}};
     try {
         const Arguments given(words + 1, words + count);
         std::cout << deeds.at(given.at(0))({given.begin() + 1, given.end()}).dump() << "\n";

@@ -26,6 +26,27 @@ TEST_CASE("a variation stays near its sound in all that made it, and one of a va
     CHECK(again["recipe"]["centre"] == 7);
 }
 
+TEST_CASE("what says how words become a sound is taken over, and with it what a model was taught") {
+    // every field of that kind that recipes have: the generated table says which
+    const Json manner = {{"negative", "birds"}, {"steps", 9}, {"guidance", 2.5}, {"guidance_from", 0.1}, {"guidance_to", 0.9},
+                         {"guidance_rescale", 0.5}, {"scheduler", "unipc"}, {"vocoder", "fast"}, {"model", "starter"},
+                         {"adapter", "dust"}, {"adapter_weight", 0.8}, {"trim", false}, {"fade_in", 3}, {"fade_out", 4},
+                         {"level", "lufs"}, {"ceiling", -2}, {"loudness", -20}, {"rate", 44100}, {"width", "stereo"},
+                         {"highs", "extended"}};
+    Json told = manner;
+    told.update({{"prompt", "a Dustbox kick"}, {"seed", 7}, {"operation", "text"}, {"adapter_revision", "0123456789abcdef"},
+                 {"revision", "r1"}, {"distance", 0.3}, {"path", "/etc"}});
+    for (const auto kind : {Rework::vary, Rework::loop, Rework::restyle}) {
+        Json asked = reworked(kind, made(told), told, 55)["recipe"];
+        CHECK(asked["operation"] == spec(kind).operation);
+        for (const char* name : {"operation", "prompt", "seed", "seconds", "centre"}) asked.erase(name);
+        CHECK(asked == manner);   // and no revisions: what is on this disk now is meant
+    }
+    CHECK(reworked(Rework::like, made(told), Json::object(), 55)["recipe"] ==
+          Json{{"operation", "like"}, {"prompt", "a Dustbox kick"}, {"seed", 55}, {"seconds", 1.235}, {"model", "starter"},
+               {"adapter", "dust"}, {"adapter_weight", 0.8}});
+}
+
 TEST_CASE("a loop keeps seed and length, in bars where its sound had bars") {
     const auto plain = reworked(Rework::loop, made({{"prompt", "rain"}, {"seed", 7}, {"seconds", "auto"}}), {}, 55);
     CHECK(plain == Json{{"recipe", {{"operation", "loop"}, {"prompt", "rain"}, {"seed", 7}, {"seconds", 1.235}}}});
@@ -69,6 +90,11 @@ TEST_CASE("what cannot be done says why, and what can says nothing") {
     CHECK(says(hindrance(Rework::vary, imported, words, able), "words alone"));
     CHECK(says(hindrance(Rework::loop, made({{"prompt", "a"}, {"seed", 1}, {"operation", "restyle"}}), words, able), "words alone"));
     CHECK(hindrance(Rework::like, imported, words, able).empty());
+    const Json words_alone = {{"prompt", "a"}, {"seed", 1}, {"seconds", 40}};
+    CHECK(says(hindrance(Rework::vary, made(words_alone, 40), words, able), "longer than 30 s"));
+    CHECK(hindrance(Rework::loop, made(words_alone, 40), words, able).empty());   // of its first 30
+    CHECK(says(hindrance(Rework::loop, made({{"prompt", "a"}, {"seed", 1}, {"bars", 20}, {"bpm", 120}}, 40), words, able), "longer than 30 s"));
+    CHECK(hindrance(Rework::vary, made({{"prompt", "a"}, {"seed", 1}, {"seconds", 30}}, 30), words, able).empty());
     auto dropped = made(Json::object(), 1, "");
     CHECK(hindrance(Rework::like, dropped, words, able).empty());
     CHECK(hindrance(Rework::restyle, dropped, words, able).empty());
@@ -84,6 +110,4 @@ TEST_CASE("recipes and models that a daemon makes up do no harm") {
     for (const auto& told : {Json(), Json(3), Json::array({1}), Json{{"prompt", 3}, {"seed", Json::array()}}, Json{{"x", "y"}}})
         CHECK_NOTHROW(hindrance(Rework::vary, made(told), told, able));
     CHECK(made_recipe({{"prompt", std::string(100000, 'x')}, {"steps", std::numeric_limits<double>::infinity()}}).empty());
-    CHECK(operations_of({{"models", Json::array({3, {{"id", "a"}}, {{"id", "b"}, {"capabilities", {{"operations", {"vary", 4}}}}}})}}) ==
-          std::map<std::string, std::set<std::string>>{{"", {}}, {"a", {}}, {"b", {"vary"}}});
 }

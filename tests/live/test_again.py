@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -51,6 +53,16 @@ def test_a_variation_stays_near_the_seed_of_the_sound_and_keeps_its_other_fields
         assert request[name] == getattr(MADE, name)
     second = recipe.change(MADE, operation="vary", centre=7, distance=0.4, seed=99)
     assert asked(*again.vary(source(second), None))["centre"] == 7
+
+
+@pytest.mark.parametrize(
+    "make", [lambda one: again.vary(one, 0.4), lambda one: again.morph(one, "ocean waves", 3)]
+)
+def test_a_sound_in_bars_stays_in_bars(make: Callable[[ClipSource], tuple[str, dict[str, object]]]) -> None:
+    bars = recipe.make(prompt="a beat", seed=7, bars=1, bpm=97, beats=3)
+    request = asked(*make(source(bars, seconds=1.856)))
+    assert (request["bars"], request["bpm"], request["beats"]) == (1, 120, 4)  # the host's own tempo
+    assert "seconds" not in request
 
 
 def test_a_loop_has_words_seed_and_length_of_the_sound() -> None:

@@ -40,7 +40,12 @@ def vary(source: ClipSource, distance: float | None) -> tuple[str, Pairs]:
     made = _from_words(source)
     centre = made["seed"] if made.get("operation", "text") == "text" else made["centre"]
     near = {} if distance is None else {"distance": distance}
-    return str(made["prompt"]), {**_kept(made), "operation": "vary", "centre": centre, **near}
+    return str(made["prompt"]), {
+        **_as_long(made),
+        "operation": "vary",
+        "centre": centre,
+        **near,
+    }
 
 
 def loop(source: ClipSource) -> tuple[str, Pairs]:
@@ -77,8 +82,8 @@ def morph(source: ClipSource, towards: str, stages: int) -> tuple[str, Pairs]:
         raise BadRequest(
             "a morph begins with a sound of words alone, and this pad has a variation of one: undo to that."
         )
-    whole = {**_kept(made), "operation": "morph", "seed": made["seed"], "towards": towards, "count": stages}
-    return str(made["prompt"]), whole
+    stretch = {"seed": made["seed"], "towards": towards, "count": stages}
+    return str(made["prompt"]), {**_as_long(made), "operation": "morph", **stretch}
 
 
 def merged(made: Pairs, given: Mapping[str, Value]) -> dict[str, Value]:
@@ -99,6 +104,15 @@ def _from_words(source: ClipSource) -> Mapping[str, Any]:
 
 def _kept(made: Mapping[str, Any]) -> Pairs:
     return {name: value for name, value in made.items() if name in FIELDS and name not in ANEW}
+
+
+def _as_long(made: Mapping[str, Any]) -> Pairs:
+    """As :func:`_kept`; what was made in bars gets as many of the tempo that there is now."""
+    kept = _kept(made)
+    if "bars" in made:
+        kept.pop("seconds", None)
+        kept["bars"] = made["bars"]
+    return kept
 
 
 def _in_library(source: ClipSource) -> str:

@@ -63,6 +63,16 @@ def test_it_is_heard_over_zeromq(served: Served) -> None:
         assert np.abs(plain - heard).max() > 1e-3
 
 
+def test_a_model_in_a_folder_is_listed_by_the_name_that_recipes_give_it(served: Served) -> None:
+    with Client(served.file, timeout_s=PATIENCE) as client:
+        result = client.render(deliver="take", **SHORT).result()
+        name = str(result.clips[0].recipe["model"])
+        listed = {model.id: model for model in client.models().models}
+        assert {name, "starter"} <= listed.keys()
+        assert (listed[name].loaded, listed["starter"].loaded) == (True, False)
+        assert [model.id for model in client.models(name).models] == [name]
+
+
 @pytest.mark.parametrize(
     ("fields", "kind", "sentence"),
     [

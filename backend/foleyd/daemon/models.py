@@ -34,6 +34,7 @@ class Models:
     def __init__(self, *, sellable: bool = False) -> None:
         self._sellable = sellable
         self._known: dict[tuple[str, str, bool], tuple[Entry, Checkpoint]] = {}
+        self._adopted: dict[str, Entry] = {}
 
     def find(self, name: str, revision: str = "", *, folders: bool = False) -> tuple[Entry, Capabilities]:
         """A model and what it can do. Raises ModelMissing, ModelBroken, NotSellable."""
@@ -59,7 +60,15 @@ class Models:
         entry, about = found = self._look_up(name, "", folders=True)
         for revision in ("", entry.revision, about.capabilities.revision):
             self._known[entry.id, revision, False] = found
+        self._adopted[entry.id] = entry
         return entry
+
+    def entries(self, name: str = "") -> list[Entry]:
+        """The models that recipes may name, or that of the `name` alone: those on this disk, and those that
+        were adopted. Raises ModelMissing, ModelBroken."""
+        if name:
+            return [self._adopted.get(name) or catalog.resolve(name, folders=False)]
+        return list(({entry.id: entry for entry in catalog.entries()} | self._adopted).values())
 
     def prepare(self, wanted: Recipe, model: str = "") -> Request:
         """Resolve `wanted` against its model and check that the model can do it; renders nothing.

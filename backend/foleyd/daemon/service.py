@@ -33,7 +33,7 @@ from foleyd.daemon.show_log import ShowLog
 from foleyd.daemon.sources import Kept, started
 from foleyd.daemon.supervisor import Supervisor
 from foleyd.daemon.together import alike
-from foleyd.engines import adapters, catalog, checkpoint
+from foleyd.engines import adapters, checkpoint
 from foleyd.errors import BadRequest, Cancelled, FoleydError, JobLost, TooSlow, WorkerDown
 from foleyd.messages import (
     MOST_CLIPS,
@@ -329,7 +329,7 @@ class Service:
         return await asyncio.to_thread(self._list_models, request)
 
     def _list_models(self, request: ModelsRequest) -> ModelsReply:
-        listed = [catalog.resolve(request.model, folders=False)] if request.model else catalog.entries()
+        listed = self._models.entries(request.model)
         loaded = self.supervisor.state.model
         found = []
         for entry in listed:

@@ -60,6 +60,16 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", connect)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def same_threads() -> Iterator[None]:
+    """What a module does to torch's number of threads, which is the whole process's, ends with it."""
+    torch: Any = sys.modules.get("torch")
+    before = torch and torch.get_num_threads()
+    yield
+    if torch:
+        torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_process_left() -> Iterator[None]:
     """Children alive at the end, or dead and never waited for, fail the session."""

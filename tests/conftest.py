@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import socket
@@ -81,11 +82,15 @@ def no_process_left() -> Iterator[None]:
 
 def children_of(pid: int) -> dict[int, str]:
     """Process ids and command lines of a process's children, living or unwaited (Linux; elsewhere none)."""
+    try:
+        listings = [listing.read_text() for listing in Path(f"/proc/{pid}/task").glob("*/children")]
+    except (FileNotFoundError, ProcessLookupError):
+        return children_of(pid)  # a thread has ended meanwhile, and its children are another one's
     found: dict[int, str] = {}
-    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, listing.read_text().split()):
-            line = Path(f"/proc/{child}/cmdline")
-            found[child] = line.read_bytes().replace(b"\0", b" ").decode(errors="replace") or "(unwaited)"
+    for child in map(int, " ".join(listings).split()):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it was waited for meanwhile
+            line = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ")
+            found[child] = line.decode(errors="replace") or "(unwaited)"
     # multiprocessing keeps one helper for the life of the interpreter and ends it itself
     return {child: line for child, line in found.items() if "multiprocessing.resource_tracker" not in line}
 

@@ -40,12 +40,7 @@ def vary(source: ClipSource, distance: float | None) -> tuple[str, Pairs]:
     made = _from_words(source)
     centre = made["seed"] if made.get("operation", "text") == "text" else made["centre"]
     near = {} if distance is None else {"distance": distance}
-    return str(made["prompt"]), {
-        **_as_long(made),
-        "operation": "vary",
-        "centre": centre,
-        **near,
-    }
+    return str(made["prompt"]), {**_as_long(made), "operation": "vary", "centre": centre, **near}
 
 
 def loop(source: ClipSource) -> tuple[str, Pairs]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +11,10 @@ import pytest
 
 import foleyd
 from faulty_worker import command
-from foleyd import cli
+from foleyd import cli, library_access, ranked
 from foleyd.bench import random_model as tiny
-from foleyd.daemon import workers
+from foleyd.daemon import job, workers
+from lent import Lender
 
 
 class Ran(NamedTuple):
@@ -48,6 +49,21 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The path of a tiny untrained model that renders in a moment."""
     card = {"auto_seconds": 1.0, "min_generate_seconds": 0.64, "steps": 2, "scheduler": "ddim"}
     return str(tiny.build(tmp_path_factory.mktemp("models") / "tiny", card=card))
+
+
+@pytest.fixture(scope="session")
+def lender() -> Iterator[Lender]:
+    """What a command starts for itself, once for all tests."""
+    with Lender() as lender:
+        yield lender
+
+
+@pytest.fixture(autouse=True)
+def nothing_starts_twice(lender: Lender, children_find_foleyd: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands use one worker after each other, and one process that listens."""
+    monkeypatch.setattr(job, "Worker", lender.worker)
+    for module in (job, library_access, ranked):
+        monkeypatch.setattr(module, "Ears", lender.ears)
 
 
 @pytest.fixture

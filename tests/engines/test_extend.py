@@ -62,7 +62,7 @@ def test_the_source_s_own_latents_stay(engine: AudioLDM, before: float, after: f
 
 
 def test_a_source_is_heard_as_sound_that_goes_on(engine: AudioLDM) -> None:
-    ear, source = engine._listen(), hiss(0.2)
+    ear, source = engine._late.ear(), hiss(0.2)
     plain = ear.samples(source, 6400)
     assert np.array_equal(plain[:3200], source.samples[0])
     assert not plain[3200:].any()

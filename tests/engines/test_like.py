@@ -79,7 +79,7 @@ def test_it_is_a_sound_of_its_own_and_the_same_again(engine: AudioLDM) -> None:
 
 
 def test_level_rate_and_width_of_the_source_say_nothing(engine: AudioLDM) -> None:
-    tower = engine._audio_tower()
+    tower = engine._late.audio_tower()
     tone = SOUNDS[TONE]
     plain = tower.embed(tone)
     again = np.sin(2 * np.pi * 440 * np.arange(96_000) / 48_000, dtype=np.float32)
@@ -90,7 +90,7 @@ def test_level_rate_and_width_of_the_source_say_nothing(engine: AudioLDM) -> Non
 
 
 def test_a_long_source_is_heard_whole_and_its_silence_is_not(engine: AudioLDM) -> None:
-    tower, tone = engine._audio_tower(), SOUNDS[TONE].samples[0]
+    tower, tone = engine._late.audio_tower(), SOUNDS[TONE].samples[0]
     hiss = np.random.default_rng(1).standard_normal(80_000).astype(np.float32) * 0.2
     first = np.concatenate([tone, np.zeros(80_000 - len(tone), np.float32)])
     alone, both = (
@@ -135,12 +135,12 @@ def test_the_starter_makes_what_is_more_like_the_source_the_more_it_is_to_be() -
     for prompt in ("a deep kick drum", "heavy rain", "a bright glockenspiel note"):
         [made] = starter.render([recipe(starter, **usual, prompt=prompt, seed=3)])
         sources = {TONE: SourceSound(made.samples[None], made.rate)}
-        meant = starter._audio_tower().embed(sources[TONE])
+        meant = starter._late.audio_tower().embed(sources[TONE])
         for likeness, found in nearness.items():
             for seed in (1, 2):
                 wanted = like(starter, TONE, likeness, **usual, prompt="a cello note", seed=seed)
                 [take] = starter.render([wanted], sources=sources)
-                heard = starter._audio_tower().embed(SourceSound(take.samples[None], take.rate))
+                heard = starter._late.audio_tower().embed(SourceSound(take.samples[None], take.rate))
                 found.append(float((heard * meant).sum()))
     starter.unload()
     words, both, source = (float(np.mean(found)) for found in nearness.values())

@@ -124,7 +124,7 @@ def seen_by(engine: AudioLDM, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -
         patched.setattr(sounding, "WHOLE_FRAMES", 64)
         for name in ("denoise", "decode", "vocode"):
             patched.setattr(networks, name, watched(name, getattr(networks, name)))
-        ear = engine._listen()
+        ear = engine._late.ear()
         patched.setattr(ear, "_encode", watched("encode", ear._encode))
         before = recipe.before or recipe.after or 0
         engine.render([recipe], sources={HASH: hiss(float(recipe.seconds) - before)})
@@ -196,7 +196,7 @@ def test_how_much_is_computed(engine: AudioLDM) -> None:
 
 
 def test_a_source_in_windows_is_heard_as_in_one_piece(engine: AudioLDM) -> None:
-    ear, source = engine._listen(), hiss(1.6)
+    ear, source = engine._late.ear(), hiss(1.6)
     wave = torch.from_numpy(source.samples)
     whole = ear._log_mel(wave)
     for start in (0, 8, 24):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from foleyd.diffusion.guidance import Guidance, Guided
 from foleyd.diffusion.loop import Hook, sample
 from foleyd.engines import (
     adapters,
-    audio_tower,
+    batch,
     checkpoint,
     circle,
     layers,
@@ -31,12 +31,9 @@ from foleyd.engines import (
     soundness,
     weights,
 )
-from foleyd.engines.adapted import Adapted
-from foleyd.engines.audio_tower import AudioTower
 from foleyd.engines.base import (
     BY_EAR,
     NO_SOURCES,
-    SHARED,
     Capabilities,
     Piece,
     SourceSound,
@@ -48,11 +45,11 @@ from foleyd.engines.base import (
 )
 from foleyd.engines.checkpoint import Checkpoint
 from foleyd.engines.circle import Circle
-from foleyd.engines.encoder import Ear
-from foleyd.engines.networks import encoder_part, parts
+from foleyd.engines.late_parts import LateParts
+from foleyd.engines.networks import parts
 from foleyd.engines.prompts import Prompts, words
 from foleyd.errors import BadRequest, Cancelled, RenderFailed
-from foleyd.recipe import Recipe, is_resolved, steps_taken, take_id
+from foleyd.recipe import Recipe, steps_taken, take_id
 from foleyd.runtime import Runtime, memory, open_runtime, prepared
 
 
@@ -76,11 +73,9 @@ class AudioLDM:
         self._about = about
         self._pinned = pinned
         self._beside: AudioLDM | None = None
-        self._adapted: Adapted | None = None
         self._networks: Networks | None = networks
         self._runtime = runtime
-        self._ear: Ear | None = None
-        self._by_ear: AudioTower | None = None
+        self._late = LateParts(about, runtime)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -151,7 +146,10 @@ class AudioLDM:
         hooks: Sequence[Hook] = (),
     ) -> list[Take]:
         """See `Engine.render`. `hooks` are called after every step (`foleyd.diffusion.loop`)."""
-        self._check(recipes, sources)
+        if self._pinned:
+            for recipe in recipes:
+                adapters.check_runtime(recipe, self.runtime)
+        batch.check(recipes, sources, self.capabilities, self.bucket)
         if recipes[0].adapter and self.runtime != "torch":
             return self._with_torch().render(
                 recipes,
@@ -238,48 +236,14 @@ class AudioLDM:
             )
         return self._beside
 
-    def _denoiser(self, recipe: Recipe) -> Callable[..., Any]:
-        """The network that denoises for the recipe, with its adapter."""
-        if not recipe.adapter or not recipe.adapter_weight:
-            return self.networks.denoise
-        if self._adapted is None:
-            self._adapted = Adapted(cast(torch.nn.Module, self.networks.denoise))
-        adapter = adapters.resolve(recipe.adapter, recipe.adapter_revision)
-        return self._adapted.with_(adapter, recipe.adapter_weight)
-
     def unload(self) -> None:
         """Drop every network and give the memory back; rendering after this raises RuntimeError."""
-        self._networks = self._ear = self._by_ear = self._adapted = None
+        self._networks = None
+        self._late.drop()
         if self._beside is not None:
             self._beside.unload()
             self._beside = None
         self._runtime.release()
-
-    def _check(self, recipes: Sequence[Recipe], sources: Mapping[str, SourceSound]) -> None:
-        if not recipes:
-            raise BadRequest("there is no recipe to render: give at least one.")
-        first, can = recipes[0], self.capabilities
-        for recipe in recipes:
-            if not is_resolved(recipe):
-                raise BadRequest(
-                    "the recipe leaves seed, steps, guidance or scheduler open: fill them with "
-                    "foleyd.recipe.resolve."
-                )
-            can.check(recipe)
-            if self._pinned:
-                adapters.check_runtime(recipe, self.runtime)
-            missing = [source for source in recipe.sources if source.sha256 not in sources]
-            if missing:
-                raise BadRequest(
-                    f"the recipe's {missing[0].role} did not come with it: import it into the library first."
-                )
-            different = [name for name in SHARED if getattr(recipe, name) != getattr(first, name)]
-            if self.bucket(recipe) != self.bucket(first):
-                different.append("seconds")
-            if different:
-                raise BadRequest(
-                    f"the recipes of one batch differ in {', '.join(different)}: render those apart."
-                )
 
     def _diffuse(
         self,
@@ -291,14 +255,15 @@ class AudioLDM:
         hooks: Sequence[Hook],
     ) -> torch.Tensor:
         first, shape, device = recipes[0], self._about.geometry, self._runtime.device
-        # _check has seen to it that these are filled
+        # batch.check has seen to it that these are filled
         steps, scale, name = first.steps or 1, first.guidance or 1.0, first.scheduler or ""
         scheduler = schedulers.make(name, self._about.scheduler, steps, device)
         drawing = noise.generators([operations.drawn_seed(recipe) for recipe in recipes])
         drawn = noise.normal((shape.channels, self._about.frames(first), shape.bins), drawing, device)
         windows = operations.windows_of(self._about, first)
-        bench = operations.Bench(scheduler, steps, drawn, sources, self._listen, windows, cancelled)
-        start, denoise = operations.start(bench, recipes), self._denoiser(first)
+        bench = operations.Bench(scheduler, steps, drawn, sources, self._late.ear, windows, cancelled)
+        start = operations.start(bench, recipes)
+        denoise = self._late.denoiser(first, self.networks.denoise)
         if (around := self._circle(first)) is not None:
             denoise = around.denoise(denoise)
         elif windows is not None:
@@ -328,34 +293,16 @@ class AudioLDM:
         said = self.networks.prompts.mixed(operations.words(recipe))
         if recipe.operation not in BY_EAR or not recipe.likeness:
             return said
-        heard = self._audio_tower().embed(sources[recipe.sources[0].sha256])
+        heard = self._late.audio_tower().embed(sources[recipe.sources[0].sha256])
         if heard is None:
             raise BadRequest("the source is silent: give one that can be heard.")
         return torch.nn.functional.normalize(torch.lerp(said, heard, recipe.likeness), dim=-1)
-
-    def _audio_tower(self) -> AudioTower:
-        """The audio half of the text encoder: loaded when it is wanted first."""
-        if self._by_ear is None:
-            with weights.loading(self._about.folder):
-                placed = self._runtime.place(audio_tower.part(self._about.folder))
-                self._by_ear = AudioTower(self._about.folder, placed, self._runtime.device)
-        return self._by_ear
 
     def _circle(self, recipe: Recipe) -> Circle | None:
         """What a loop is made on."""
         if recipe.operation != "loop":
             return None
         return circle.place(self._about.frames(recipe), self._about.lengths(), self._about.geometry.stride)
-
-    def _listen(self) -> Ear:
-        """The ear for sources: the VAE's encoder is loaded when the first source comes."""
-        if self._ear is None:
-            front = self._about.front_end
-            assert front is not None, "capabilities name no operation with sources then"
-            with weights.loading(self._about.folder):
-                encode = self._runtime.place(encoder_part(self._about))
-            self._ear = Ear(encode, self._about.geometry, front, self._runtime.device)
-        return self._ear
 
     def _sound(
         self,

@@ -11,9 +11,9 @@ import pytest
 
 import foleyd
 from faulty_worker import command
-from foleyd import cli, library_access, ranked
+from foleyd import cli
 from foleyd.bench import random_model as tiny
-from foleyd.daemon import job, workers
+from foleyd.daemon import ears, job, workers
 from lent import Lender
 
 
@@ -62,7 +62,7 @@ def lender() -> Iterator[Lender]:
 def nothing_starts_twice(lender: Lender, children_find_foleyd: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands use one worker after each other, and one process that listens."""
     monkeypatch.setattr(job, "Worker", lender.worker)
-    for module in (job, library_access, ranked):
+    for module in (job, ears):
         monkeypatch.setattr(module, "Ears", lender.ears)
 
 

@@ -68,7 +68,7 @@ def judge(font, tmp_path_factory):
         unheard,
         folder,
         [].append,
-        80,
+        56,
     )
 
 

@@ -402,12 +402,12 @@ def test_a_model_that_cannot_hear_refuses_like_on_both_wires(tmp_path: Path) -> 
 
 
 def test_a_sound_far_from_its_words_is_replaced_where_that_is_allowed(client: Client) -> None:
-    how = {"steps": 8, "seconds": 1.0, "seed": 4}
-    plain = client.render("someone reads a poem", **how).result(PATIENCE)
+    how = {"steps": 4, "seconds": 1.0, "seed": 4}
+    plain = client.render("pizzicato strings", **how).result(PATIENCE)
     assert [clip.seed for clip in plain.clips] == [4]
     assert not plain.notes
-    gated = client.render("someone reads a poem", **how, retries=2).result(PATIENCE)
-    [note] = gated.notes
+    gated = client.render("pizzicato strings", **how, retries=2).result(PATIENCE)
+    note, *_ = gated.notes
     assert re.search(r"far from its words for seed 4 \(similarity 0\.\d\d, usually above 0\.15\)", note)
     near = client.render("a glockenspiel", **how, retries=2).result(PATIENCE)
     assert ([clip.seed for clip in near.clips], near.notes) == ([4], ())

@@ -48,13 +48,22 @@ def test_log_mel_is_the_one_of_the_published_models():
 
 
 def test_a_step_of_everything_gives_a_checkpoint_that_renders(few_clips, tmp_path):
-    plan = starter.Plan(autoencoder_steps=1, text_steps=1, vocoder_steps=1, denoiser_steps=1, hearing_steps=1)
+    plan = starter.Plan(
+        autoencoder_steps=1,
+        text_steps=1,
+        grounding_steps=1,
+        vocoder_steps=1,
+        denoiser_steps=1,
+        hearing_steps=1,
+    )
     lines: list[str] = []
     figures: dict[str, float] = {}
     output = starter.train(few_clips, tmp_path / "model", plan, lines.append, figures)
     assert set(figures) == {
         "autoencoder_held_out_nats",
         "text_cosine",
+        "ungrounded_cosine",
+        "grounded_cosine",
         "vocoder_held_out_nats",
         "hearing_cosine",
         "retrieval_first",
@@ -70,7 +79,8 @@ def test_a_step_of_everything_gives_a_checkpoint_that_renders(few_clips, tmp_pat
     names = {path.suffix for path in output.rglob("*") if path.is_file()}
     assert names <= {".json", ".safetensors", ".png"}
     assert (output / "loss.png").read_bytes().startswith(b"\x89PNG")
-    assert progress.curves(few_clips).keys() == {"autoencoder", "text", "vocoder", "hearing", "denoiser"}
+    stages = {"autoencoder", "text", "grounding", "vocoder", "hearing", "denoiser"}
+    assert progress.curves(few_clips).keys() == stages
 
     def refuse(*_: object) -> None:
         raise AssertionError("a finished stage was trained again")

@@ -95,6 +95,7 @@ def starter(
         denoiser_steps=steps,
         autoencoder_steps=max(1, round(whole.autoencoder_steps * share)),
         text_steps=max(1, round(whole.text_steps * share)),
+        grounding_steps=max(1, round(whole.grounding_steps * share)),
         vocoder_steps=max(1, round(whole.vocoder_steps * share)),
         hearing_steps=max(1, round(whole.hearing_steps * share)),
     )

@@ -34,6 +34,7 @@ from foleyd.training import (
     curve,
     denoiser,
     finished,
+    grounding,
     hearing,
     music,
     procedural,
@@ -82,6 +83,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     autoencoder_steps: int = 2400
     text_steps: int = 450
+    grounding_steps: int = 1760
     vocoder_steps: int = 3200
     hearing_steps: int = 6000
     denoiser_steps: int = 17_800
@@ -197,9 +199,10 @@ def train(
 
     if known is None:
         latents = autoencoder.normalise(vae, latents)
-        tower, tokenizer, measured["text_cosine"] = text.distil(
-            sorted(set(captions)), folder, plan.text_steps, log
-        )
+        different = sorted(set(captions))
+        tower, tokenizer, measured["text_cosine"] = text.distil(different, folder, plan.text_steps, log)
+        run = progress.Run(folder, "grounding", plan.grounding_steps)
+        measured |= grounding.ground(tower, tokenizer, different, run, log)
         sounder = vocoder.train(waves[~unheard], mels[~unheard], vae, folder, plan.vocoder_steps, log)
     else:
         tower, tokenizer, sounder = known.tower, known.tokenizer, known.sounder

@@ -215,6 +215,27 @@ def sentences(captions: Sequence[str], words: Sequence[str], rng: random.Random,
     return batch
 
 
+def whole_words(pieces: Iterable[str]) -> list[str]:
+    """Those of a vocabulary's `pieces` that are words, in order of the alphabet."""
+    return sorted(piece for piece in pieces if piece.isalpha() and len(piece) > 2)
+
+
+def trainable(tower: ClapTextModelWithProjection) -> list[torch.nn.Parameter]:
+    """The weights that are trained: the last two layers, the pooler and the projection. All others are
+    frozen."""
+    pooler = tower.text_model.pooler
+    assert pooler is not None
+    tower.requires_grad_(False)
+    found = [
+        *tower.text_model.encoder.layer[-2:].parameters(),
+        *pooler.parameters(),
+        *tower.text_projection.parameters(),
+    ]
+    for parameter in found:
+        parameter.requires_grad_(True)
+    return found
+
+
 def distil(
     captions: Sequence[str], folder: Path, steps: int, log: Callable[[str], None], batch: int = 96
 ) -> tuple[ClapTextModelWithProjection, PreTrainedTokenizerFast, float]:
@@ -225,17 +246,8 @@ def distil(
     pieces = prune(vocabulary, [*captions, *PROBES], full)
     tokenizer = pruned_tokenizer(source, pieces)
     tower = build(bert, [vocabulary[p] for p in pieces])
-    pooler = tower.text_model.pooler
-    assert pooler is not None
-    words = [p for p in pieces if p.isalpha() and len(p) > 2]
-    learned = [
-        *tower.text_model.encoder.layer[-2:].parameters(),
-        *pooler.parameters(),
-        *tower.text_projection.parameters(),
-    ]
-    tower.requires_grad_(False)
-    for parameter in learned:
-        parameter.requires_grad_(True)
+    words = whole_words(pieces)
+    learned = trainable(tower)
     optimiser = torch.optim.AdamW(learned, lr=1e-3)
     run = Run(folder, "text", steps)
     run.resume({"tower": tower}, optimiser)

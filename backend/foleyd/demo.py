@@ -50,7 +50,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     loudness_lufs: float | None
 
 
-SHOWS: tuple[Show, ...] = (Show("a deep kick drum", 10), Show("a bright glockenspiel note", 6))
+SHOWS: tuple[Show, ...] = (Show("a deep kick drum", 10), Show("a bright glockenspiel note", 17))
 
 
 def demo(

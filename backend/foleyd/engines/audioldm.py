@@ -146,10 +146,10 @@ class AudioLDM:
         hooks: Sequence[Hook] = (),
     ) -> list[Take]:
         """See `Engine.render`. `hooks` are called after every step (`foleyd.diffusion.loop`)."""
+        batch.check(recipes, sources, self.capabilities, self.bucket)
         if self._pinned:
             for recipe in recipes:
                 adapters.check_runtime(recipe, self.runtime)
-        batch.check(recipes, sources, self.capabilities, self.bucket)
         if recipes[0].adapter and self.runtime != "torch":
             return self._with_torch().render(
                 recipes,

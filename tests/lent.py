@@ -21,8 +21,7 @@ alike."""
 class Lender:
     """Lends one worker process, and one that listens; each starts when it is used first, anew where it died.
 
-    Whoever has another command or surroundings for a worker, or ears of another model, gets one of its own.
-    A context manager.
+    Whoever has another command or surroundings for a worker gets one of its own. A context manager.
     """
 
     def __init__(self) -> None:

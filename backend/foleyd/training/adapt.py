@@ -300,15 +300,7 @@ def _learn(unet: Any, scheduler: Any, data: _Data, plan: Plan, run: Run, log: Lo
             now = _predict(unet, noisy, time, said)
         own = (now[:OWN] - right).square().mean()
         loss = own + HOLD * (now[OWN:] - before).square().mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        line = run.advance(float(own.detach()))
-        if line:
-            log(line)
-        if run.due:
-            run.save({"lora": learned}, optimiser)
+        run.learn(loss, optimiser, {"lora": learned}, log, told=own)
 
 
 def _draw(data: _Data, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -91,15 +91,7 @@ def ground(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(run.step, run.steps, PEAK_RATE)
         loss = places.distance(text.embed(tower, tokenizer, own + strange), wanted)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learned, 1.0)
-        optimiser.step()
-        line = run.advance(float(loss.detach()))
-        if line:
-            log(line)
-        if run.due:
-            run.save({"tower": tower}, optimiser)
+        run.learn(loss, optimiser, {"tower": tower}, log)
     wanted = places.grounded(text.PROBES)
     with torch.no_grad():
         found = text.embed(tower, tokenizer, text.PROBES)

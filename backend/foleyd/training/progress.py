@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,28 @@ class Run:
         self.curve.append((self.step, mean))
         left = pace * (self.steps - self.step) / 60
         return f"{self.name} {self.step}/{self.steps} loss {mean:.4f} {pace:.3f} s/step {left:.1f} min left"
+
+    def learn(
+        self,
+        loss: torch.Tensor,
+        optimiser: torch.optim.Optimizer,
+        networks: dict[str, torch.nn.Module],
+        log: Callable[[str], None],
+        told: torch.Tensor | None = None,
+        limit: float = 1.0,
+    ) -> None:
+        """One step of `optimiser` down the gradient of `loss`, whose norm is at most `limit`; counts it,
+        logs, and saves where it is time to. The curve gets `told` in place of `loss` where that is given."""
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = [one for group in optimiser.param_groups for one in group["params"]]
+        torch.nn.utils.clip_grad_norm_(parameters, limit)
+        optimiser.step()
+        line = self.advance(float((loss if told is None else told).detach()))
+        if line:
+            log(line)
+        if self.due:
+            self.save(networks, optimiser)
 
     @property
     def due(self) -> bool:

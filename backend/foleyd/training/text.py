@@ -259,15 +259,7 @@ def distil(
             group["lr"] = learning_rate(run.step, steps, 1e-3)
         cosine = (embed(tower, tokenizer, texts) * sentence_embeddings(full, bert, texts)).sum(-1)
         loss = 1 - cosine.mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learned, 1.0)
-        optimiser.step()
-        line = run.advance(float(loss.detach()))
-        if line:
-            log(line)
-        if run.due:
-            run.save({"tower": tower}, optimiser)
+        run.learn(loss, optimiser, {"tower": tower}, log)
     with torch.no_grad():
         reached = (embed(tower, tokenizer, PROBES) * sentence_embeddings(full, bert, PROBES)).sum(-1)
     log(

@@ -105,15 +105,7 @@ def train(
             made = vocoder(heard)
         distance = (front(made) - mel).abs().mean()
         loss = spectral(made, wave) + 1.5 * distance
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(vocoder.parameters(), 5.0)
-        optimiser.step()
-        line = run.advance(float(distance.detach()))
-        if line:
-            log(line)
-        if run.due:
-            run.save({"vocoder": vocoder}, optimiser)
+        run.learn(loss, optimiser, {"vocoder": vocoder}, log, told=distance, limit=5.0)
     return vocoder.eval()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,10 @@ def test_it_loads_renders_and_repeats_itself(
         )
         assert (first.seed, first.rate, first.threads) == (7, 16_000, 1)
         assert float(np.abs(np.frombuffer(first.samples, "<f4")).max()) > 0.001
+        if sys.platform == "linux":
+            mapped = Path(f"/proc/{worker.pid}/maps").read_text()
+            assert "libtorch_cpu" in mapped
+            assert "/scipy/" not in mapped  # numpy has libraries of that name
         (folder / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"cut")
         with pytest.raises(ModelBroken):
             worker.load(folder, device="cpu")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from foleyd.daemon import frames
+from foleyd.daemon.lean import lean
 from foleyd.errors import FoleydError
 
 if TYPE_CHECKING:
@@ -52,9 +53,10 @@ def serve(folder: Path) -> None:
     while (body := frames.read_body(questions)) is not None:
         try:
             if towers is None:
-                from foleyd.engines.towers import Towers
+                with lean():
+                    from foleyd.engines.towers import Towers
 
-                towers = Towers(folder)
+                    towers = Towers(folder)
             answer = _answer(towers, msgspec.msgpack.decode(body, type=Question))
         except FoleydError as error:
             answer = Answer(refused=str(error))

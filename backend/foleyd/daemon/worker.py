@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from foleyd import recipe
 from foleyd.daemon import frames
+from foleyd.daemon.lean import lean
 from foleyd.errors import BadRequest, Cancelled, FoleydError, RenderFailed
 
 if TYPE_CHECKING:
@@ -38,17 +39,18 @@ NICE = "FOLEYD_WORKER_NICE"
 
 def load_engine(request: frames.Load, progress: Callable[[LoadStep], None]) -> Engine:
     """Load the model with its family's engine. The heavy imports happen here and nowhere earlier."""
-    from foleyd.engines.base import load
+    with lean():
+        from foleyd.engines.base import load
 
-    return load(
-        Path(request.folder),
-        device=request.device,
-        precision=request.precision,
-        runtime=request.runtime,
-        threads=request.threads,
-        revision=request.revision,
-        progress=progress,
-    )
+        return load(
+            Path(request.folder),
+            device=request.device,
+            precision=request.precision,
+            runtime=request.runtime,
+            threads=request.threads,
+            revision=request.revision,
+            progress=progress,
+        )
 
 
 def serve(load: Loader = load_engine) -> None:

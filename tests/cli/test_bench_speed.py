@@ -21,6 +21,7 @@ CLOSE_NATS = 0.01
 
 def test_speed_takes_every_way_in_turns(run: Run, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "MIXED_SECONDS", (1.0, 0.5))
+    monkeypatch.setattr(peak, "SIZE", 256)
     order: list[tuple[str, float]] = []
     real = speed.Contest.turn
     monkeypatch.setattr(

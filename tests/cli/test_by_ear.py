@@ -16,9 +16,9 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 from foleyd import paths
 from foleyd.client import Client
 from foleyd.daemon import preference
-from foleyd.daemon.ears import Ears
 from foleyd.daemon.library import Library
 from foleyd.wire import connection as connections
+from lent import Lender
 from serving import PATIENCE, Served
 
 Run = Callable[..., Any]
@@ -66,7 +66,7 @@ def file(folder: Path, name: str) -> Path:
     return path
 
 
-def test_ranked_clips_are_told_nearest_first(run: Run, model: str, tmp_path: Path) -> None:
+def test_ranked_clips_are_told_nearest_first(run: Run, model: str, tmp_path: Path, lender: Lender) -> None:
     plain = ("render", "a bell", "--count", 3, "--seed", 4, "--seconds", 0.5, "--model", model)
     ran = run(*plain, "--rank", "-o", tmp_path, "--json")
     assert ran.status == 0, ran.err
@@ -74,8 +74,7 @@ def test_ranked_clips_are_told_nearest_first(run: Run, model: str, tmp_path: Pat
     assert near == sorted(near, reverse=True)
     paths_of = [Path(clip["path"]) for clip in ran.json["clips"]]
     assert {path.name for path in paths_of} == {f"a-bell-{seed}.wav" for seed in (4, 5, 6)}
-    with Ears() as ears:
-        heard = ears.of(["a bell"], paths_of)
+    heard = lender.ears().of(["a bell"], paths_of)
     by_hand = [float(heard.texts[0] @ one) for one in heard.files if one is not None]
     assert by_hand == pytest.approx(near, abs=1e-3)
     ranks = [line.split()[-1] for line in ran.err.splitlines()[-3:]]

@@ -12,11 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from audioldm_reference import resolved
-from foleyd.bench import random_model as tiny
 from foleyd.daemon.preparation import Preparation
-from foleyd.daemon.supervisor import Supervisor, WorkerState
-from foleyd.engines import checkpoint
 from serving import wait_until_gone
 
 DEADLINE = 240.0
@@ -99,33 +95,5 @@ def test_nothing_begins_while_somebody_plays(tmp_path: Path) -> None:
             for _ in range(100):
                 await asyncio.sleep(0)
             assert done == []
-
-    asyncio.run(scenario())
-
-
-def test_a_worker_goes_on_with_torch_and_then_by_openvino(tmp_path: Path) -> None:
-    """The real thing: worker, export, trials, and the same worker loaded anew between two renders."""
-    card = {"min_generate_seconds": 0.32, "auto_seconds": 0.64, "max_generate_seconds": 0.64}
-    model = tiny.build(tmp_path / "tiny", card=card)
-    wanted = resolved(checkpoint.read(model).capabilities, prompt="rain", seed=1, seconds=0.5, steps=2)
-
-    async def scenario() -> None:
-        faster = asyncio.Event()
-
-        def tell(state: WorkerState) -> None:
-            if state.phase == "ready" and "OpenVINO" in state.device:
-                faster.set()
-
-        supervisor = Supervisor(device="cpu", on_state=tell)
-        supervisor._preparation._rest_s = 0.0
-        try:
-            async with asyncio.timeout(DEADLINE):
-                [before] = await supervisor.render([wanted], folder=model, model="tiny", revision="")
-                await faster.wait()
-                [after] = await supervisor.render([wanted], folder=model, model="tiny", revision="")
-        finally:
-            await supervisor.close()
-        assert (before.runtime, after.runtime) == ("torch", "openvino")
-        assert before.bucket == after.bucket
 
     asyncio.run(scenario())

@@ -73,15 +73,14 @@ def test_the_starter_goes_further_with_the_distance() -> None:
         samples = torch.from_numpy(take.samples).unsqueeze(0)
         return LogMel()(samples)[0].clamp(min=-6).numpy()
 
-    gaps = []
-    for distance in (0, 0.1, 0.3, 1):
-        found = []
-        for seed, prompt in enumerate(("a snare drum", "rain", "a dog barks")):
-            how = {"prompt": prompt, "seconds": 1.0, "steps": 5}
-            [sound] = starter.render([recipe(starter, seed=7, **how)])
+    found: dict[float, list[float]] = {0: [], 0.1: [], 0.3: [], 1: []}
+    for seed, prompt in enumerate(("a snare drum", "rain", "a dog barks")):
+        how = {"prompt": prompt, "seconds": 1.0, "steps": 5}
+        [sound] = starter.render([recipe(starter, seed=7, **how)])
+        for distance, further in found.items():
             [varied] = starter.render([variation(starter, distance, seed=seed, **how)])
-            found.append(np.abs(mel(sound) - mel(varied)).mean())
-        gaps.append(float(np.mean(found)))
+            further.append(float(np.abs(mel(sound) - mel(varied)).mean()))
+    gaps = [float(np.mean(further)) for further in found.values()]
     starter.unload()
     assert gaps[0] == 0
     assert gaps == sorted(gaps)

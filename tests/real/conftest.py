@@ -17,9 +17,9 @@ SECONDS, STEPS = 0.5, 2
 """A sound that is made in a moment."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A daemon whose worker has loaded the starter."""
+    """A daemon whose worker has loaded the starter, one for all files: it may have done something already."""
     with Served(tmp_path_factory.mktemp("served")) as daemon:
         with Client(daemon.file, timeout_s=PATIENCE) as client:
             client.render("a warm-up", seconds=SECONDS, steps=STEPS, seed=1).result(PATIENCE)

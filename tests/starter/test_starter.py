@@ -20,7 +20,7 @@ def engine():
     engine.unload()
 
 
-def takes(engine, prompt, seeds=(0, 1, 2), steps=10, **fields):
+def takes(engine, prompt, seeds=(0, 1, 2), steps=6, **fields):
     recipes = [
         resolve(make(prompt=prompt, seed=seed, steps=steps, **fields), engine.capabilities) for seed in seeds
     ]

@@ -52,6 +52,12 @@ def font():
 
 @pytest.fixture(scope="module")
 def judge(font, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listener, "BATCH", 24)
+        yield taught(font, tmp_path_factory.mktemp("judge"))
+
+
+def taught(font, folder):
     mels, sources, front = [], [], LogMel()
     for name, (bank, program) in PRESETS.items():
         for key in range(40, 80, 2):
@@ -61,7 +67,6 @@ def judge(font, tmp_path_factory):
             mels.append(front(torch.from_numpy(wave[None, : FRAMES * 160]))[0].numpy())
             sources.append(Source("fluid-soundfont-gm", f"{bank}:{program}", name, key))
     unheard = np.arange(len(mels)) % 5 == 4
-    folder = tmp_path_factory.mktemp("judge")
     return Judge(
         np.stack(mels).astype(np.float16),
         ClipIndex([[]] * len(sources), sources),

@@ -1,7 +1,8 @@
-"""A process that only renders does not import what it never calls, and can import it all the same."""
+"""A process that only renders imports less in less time, and all that it wants afterwards."""
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import subprocess
 import sys
@@ -40,9 +41,11 @@ def test_a_failure_inside_leaves_nothing_hidden(monkeypatch: pytest.MonkeyPatch)
     def fail() -> None:
         with lean.lean():
             assert importlib.util.find_spec("this") is None
+            assert not gc.isenabled()
             raise MemoryError
 
     with pytest.raises(MemoryError):
         fail()
     assert not {"no_such_package", "this"} & set(sys.modules)
     assert importlib.util.find_spec("this")
+    assert gc.isenabled()

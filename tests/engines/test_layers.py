@@ -95,7 +95,7 @@ def test_what_layers_need(values: dict[str, object], said: str) -> None:
 
 def test_a_click_on_rain_has_the_click_first_and_the_rain_after() -> None:
     starter = base.load(STARTER)
-    usual = {"seconds": 1.28, "seed": 2, "steps": 10}
+    usual = {"seconds": 1.28, "seed": 2, "steps": 6}
     fields = {"attack": "closed hi-hat", "prompt": "a deep kick drum", "tail": "heavy rain on a tin roof"}
     one = reference.resolved(
         starter.capabilities, **usual, **fields, operation="layers", attack_until=0.06, tail_from=0.6

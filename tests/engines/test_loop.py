@@ -130,7 +130,7 @@ def seam_rank(sound: NDArray[np.floating]) -> float:
 def test_the_starter_makes_loops_without_a_seam() -> None:
     engine = base.load(STARTER)
     assert isinstance(engine, AudioLDM)
-    fields = {"bars": 0.75, "bpm": 117, "steps": 6, "rate": 16_000, "level": "none"}
+    fields = {"bars": 0.75, "bpm": 117, "steps": 6, "guidance": 1, "rate": 16_000, "level": "none"}
     bare = {"operation": "text", "trim": False, "fade_in": 0, "fade_out": 0}
     ranks = {}
     for name, more, seeds in (("loop", {}, SEEDS), ("cut", bare, SEEDS[:6])):

@@ -116,7 +116,7 @@ def test_a_source_with_all_its_highs_is_refused(engine: AudioLDM) -> None:
 
 def test_a_dull_rain_is_bright_again_and_its_own_below() -> None:
     starter = base.load(STARTER)
-    rain = {"prompt": "heavy rain", "seconds": 2.56, "steps": 20}
+    rain = {"prompt": "heavy rain", "seconds": 2.56, "steps": 10}
     [original] = starter.render([wanted(starter, **rain, operation="text", sources=[], cutoff=None)])
     dull = sosfiltfilt(butter(16, 2400, fs=16_000, output="sos"), original.samples)[None].astype(np.float32)
     takes = [

@@ -75,7 +75,7 @@ def test_the_starter_goes_further_with_the_distance() -> None:
 
     found: dict[float, list[float]] = {0: [], 0.1: [], 0.3: [], 1: []}
     for seed, prompt in enumerate(("a snare drum", "rain", "a dog barks")):
-        how = {"prompt": prompt, "seconds": 1.0, "steps": 5}
+        how = {"prompt": prompt, "seconds": 1.0, "steps": 5, "guidance": 1}
         [sound] = starter.render([recipe(starter, seed=7, **how)])
         for distance, further in found.items():
             [varied] = starter.render([variation(starter, distance, seed=seed, **how)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ def test_the_tour_goes_as_it_stands(tmp_path: Path, program: Callable[[str, str]
     block = PAGE.read_text().split("<!-- tour -->\n```sh\n", 1)[1].split("```\n", 1)[0]
     assert "--steps" not in block
     block = block.replace(RENDER, f"{RENDER}--steps 5 ")
+    block = re.sub(r"(/foleyd/render \w+)(.*)", r"\1si\2 steps 5", block)
     said, complaints = tmp_path / "said.txt", tmp_path / "complaints.txt"
     # files, not pipes: a daemon that outlives the tour would keep those open
     with said.open("w") as out, complaints.open("w") as errors:

@@ -29,7 +29,7 @@ from foleyd.runtime.openvino import BLOBS, OpenVino
 from foleyd.runtime.prepared import Network, Prepared, Way
 
 NETWORKS = {"unet", "vae", "vocoder", "fast_vocoder"}
-PATIENCE = 240.0
+PATIENCE = 600.0
 CLOSE = 1e-3
 """Relative error of a float32 render: a few steps after a few networks."""
 CLOSE_BFLOAT16 = 0.3

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pytest
 
 from foleyd.errors import BadRequest
-from foleyd_live import compiled
 from foleyd_live import memory as m
 from foleyd_live.desk import AUDITION, MOST_EVENTS, NOW, Desk, Play, TooManyEvents
 
@@ -345,6 +344,8 @@ def runtime_calls(function: str) -> set[str]:
 
 
 def test_the_compiled_callback_allocates_nothing() -> None:
+    from foleyd_live import compiled  # an import that compiles, half a minute where nothing is cached
+
     numba.cfunc("float64(int64)", cache=True)(allocates)
     assert any("lloc" in name for name in runtime_calls("test_mixer.allocates"))
     # numba's own way to Python lies in the branch for an exception alone, and nothing here raises one

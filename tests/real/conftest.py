@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,21 @@ SECONDS, STEPS = 0.5, 2
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A daemon whose worker has loaded the starter, one for all files: it may have done something already."""
-    with Served(tmp_path_factory.mktemp("served")) as daemon:
+    with warmed_up(tmp_path_factory.mktemp("served")) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Served]:
+    """A daemon whose worker has loaded the starter, and nobody has asked anything else of."""
+    with warmed_up(tmp_path) as daemon:
+        yield daemon
+
+
+@contextmanager
+def warmed_up(home: Path) -> Iterator[Served]:
+    """A daemon that has rendered once."""
+    with Served(home) as daemon:
         with Client(daemon.file, timeout_s=PATIENCE) as client:
             client.render("a warm-up", seconds=SECONDS, steps=STEPS, seed=1).result(PATIENCE)
         yield daemon

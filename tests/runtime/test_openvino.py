@@ -314,11 +314,9 @@ def test_what_crashes_is_tried_without_generated_code(
     ready: Ready, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _faulty(monkeypatch, ready, own_home, "crash_with_own_code")
-    parts, log = prepare._parts, list[str]()
-    monkeypatch.setattr(prepare, "_parts", lambda about: [one for one in parts(about) if one.name == "vae"])
+    log: list[str] = []
     _, record = prepare.prepare(ready.model, log.append)
-    assert log[:2] == ["vae: exports it", "vae: tries bfloat16"]
-    assert log[-1] == "compiles every length"
+    assert {line.split(":")[0] for line in log if "exports" in line} == NETWORKS
     options = [way.options for network in record.networks.values() for way in network.ways.values()]
     assert options
     assert all(each == prepare.OPTIONS[1] for each in options)

@@ -54,7 +54,7 @@ def test_captions_stay_and_other_sentences_come(
     )
     assert all(0 < figures[name] <= 1 for name in ("ungrounded_cosine", "grounded_cosine"))
     losses = [float(line.split("loss ")[1].split()[0]) for line in lines]
-    assert losses[-1] < 0.8 * losses[0], losses
+    assert losses[-1] < 0.7 * losses[0], losses
     places = grounding.Places(known.tower, known.tokenizer, CAPTIONS)
     with torch.no_grad():
         moved = text.embed(tower, known.tokenizer, CAPTIONS)

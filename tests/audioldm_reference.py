@@ -2,8 +2,10 @@
 words.
 """
 
+import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from foleyd import recipe
+from foleyd.bench import random_model
+from foleyd.engines import base
 from foleyd.engines.base import Capabilities
 from foleyd.recipe import Recipe
 
@@ -31,6 +35,57 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "heun": ("HeunDiscreteScheduler", {}),
 }
 """The names that users write, as their papers and diffusers' documentation define them."""
+
+PROMPTS = ("a deep kick drum", "a bright glockenspiel note", "rain on a tin roof")
+NEGATIVES = ("hiss", "low quality, noise", "")
+SEEDS = (11, 12, 13)
+
+
+class Pair:
+    """The engine and the reference over one checkpoint, which is loadable by both."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self._folder = folder
+        self.engine = base.load(folder)
+        self.seconds = seconds
+
+    @cached_property
+    def pipeline(self) -> Any:
+        """The reference, loaded when it is asked for."""
+        return open_pipeline(self._folder)
+
+    def recipes(self, batch: int, *, negative: bool, shift: int = 0, **values: object) -> list[Recipe]:
+        """One recipe for each of the first `batch` prompts."""
+        return [
+            resolved(
+                self.engine.capabilities,
+                prompt=PROMPTS[place],
+                negative=NEGATIVES[place] if negative else "",
+                seed=SEEDS[place] + shift,
+                seconds=self.seconds,
+                **values,
+            )
+            for place in range(batch)
+        ]
+
+    def check(self, batch: int, *, negative: bool, **values: object) -> None:
+        """Both make the same of a batch."""
+        recipes = self.recipes(batch, negative=negative, **values)
+        expected = run(self.pipeline, recipes)
+        takes = self.engine.render(recipes)
+        assert_agrees([take.samples for take in takes], expected)
+
+
+def pair(
+    folder: Path, shape: random_model.Shape, seconds: float, prediction: str = "epsilon"
+) -> Iterator[Pair]:
+    """Both over a checkpoint of `shape` with random weights, which is gone afterwards."""
+    # short lengths are rendered as they are, as the reference does
+    random_model.build(folder, shape, prediction=prediction, card={"min_generate_seconds": 0})
+    opened = Pair(folder, seconds)
+    yield opened
+    opened.engine.unload()
+    shutil.rmtree(folder)
 
 
 def open_pipeline(folder: Path) -> Any:

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from foleyd.daemon import lean
+from foleyd.runtime import memory
 
 TRIED = """
 import importlib.util, sys
@@ -49,3 +50,13 @@ def test_a_failure_inside_leaves_nothing_hidden(monkeypatch: pytest.MonkeyPatch)
     assert not {"no_such_package", "this"} & set(sys.modules)
     assert importlib.util.find_spec("this")
     assert gc.isenabled()
+    gc.unfreeze()
+
+
+def test_what_was_made_inside_is_left_alone_until_memory_is_wanted() -> None:
+    with lean.lean():
+        made = [[] for _ in range(1000)]  # type: ignore[var-annotated]
+    assert gc.get_freeze_count() > 1000
+    assert not any(one is made for one in gc.get_objects())
+    memory.give_back()
+    assert gc.get_freeze_count() == 0

@@ -16,7 +16,8 @@ calls: peft trains adapters, scipy is for losses and for noise levels after a be
 def lean() -> Iterator[None]:
     """Inside, packages of `UNCALLED` that nobody has imported yet look as if they were not installed, and no
     garbage is collected: an import makes a million objects that stay, and looking through them takes a fifth
-    of it.
+    of it. They are left alone afterwards, too, until a model is let go (`foleyd.runtime.memory.give_back`):
+    otherwise a render stands still for a third of a second, the first one most likely.
 
     The process can import those packages itself as soon as the block is left; while it is open no other
     thread should.
@@ -29,6 +30,7 @@ def lean() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()
         if collects:
             gc.enable()
         for name in hidden:

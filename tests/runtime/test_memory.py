@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from foleyd.bench import random_model as tiny
 from foleyd.engines import base
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.runtime import memory
+from resident_pages import resident
 
 PAGES = 64
 SIZE = PAGES * mmap.PAGESIZE
@@ -31,14 +31,6 @@ def mapped(path: Path, access: int) -> Iterator[mmap.mmap]:
     with path.open("r+b") as file, mmap.mmap(file.fileno(), SIZE, access=access) as view:
         assert sum(view[:: mmap.PAGESIZE]) == PAGES
         yield view
-
-
-def resident(path: Path) -> int:
-    """KiB of a file that this process holds in all its mappings."""
-    text = Path("/proc/self/smaps").read_text()
-    found = re.findall(rf"{re.escape(str(path))}\n.*?^Rss:\s+(\d+) kB", text, re.DOTALL | re.MULTILINE)
-    assert found
-    return sum(map(int, found))
 
 
 def test_pages_of_a_mapped_file_go_and_come_back(tmp_path: Path) -> None:
@@ -69,6 +61,37 @@ def test_a_text_tower_rests_when_a_text_was_heard(tmp_path: Path) -> None:
     assert resident(file) == 0
     prompts._kept.clear()
     assert torch.equal(prompts.embed(["a bell"]), heard)
+    engine.unload()
+
+
+def test_pages_of_tensors_go_that_are_used_as_a_file_has_them(tmp_path: Path) -> None:
+    with mapped(tmp_path / "weights.bin", mmap.ACCESS_READ):
+        pass
+    size = SIZE - mmap.PAGESIZE - 4
+    used = torch.from_file(str(tmp_path / "weights.bin"), shared=True, size=SIZE, dtype=torch.uint8)
+    part, own = used[4 : 4 + size], torch.ones(SIZE, dtype=torch.uint8)
+    assert int(used.sum()) == SIZE
+    memory.Pages(list(memory.unchanged(tmp_path)), [part, own]).let_go()
+    # what others use on its first page and after its end is theirs
+    assert resident(tmp_path / "weights.bin") * 1024 == 2 * mmap.PAGESIZE
+    assert (int(part.sum()), int(own.sum())) == (size, SIZE)
+
+
+def test_a_text_tower_is_in_memory_a_layer_at_a_time(tmp_path: Path) -> None:
+    folder = tiny.build(tmp_path / "narrow", tiny.NARROW)
+    file = folder / "text_encoder" / "model.safetensors"
+    engine = base.load(folder, runtime="torch")
+    assert isinstance(engine, AudioLDM)
+    layers = engine.networks.prompts._tower.tower.text_model.encoder.layer  # type: ignore[attr-defined]
+    held: list[int] = []
+    for layer in layers:
+        for first in (True, False):
+            layer.register_forward_hook(lambda *_: held.append(resident(file)), prepend=first)
+    engine.networks.prompts.embed(["a bell"])
+    size = sum(weight.nbytes for weight in layers[0].parameters()) / 1024
+    assert len(held) == 2 * len(layers)
+    for before, after in zip(held[::2], held[1::2], strict=True):
+        assert before - after > 0.7 * size
     engine.unload()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from foleyd.recipe import Recipe
 from foleyd.runtime import open_runtime, prepared
 from foleyd.runtime.openvino import BLOBS, OpenVino
 from foleyd.runtime.prepared import Network, Prepared, Way
+from resident_pages import resident
 
 NETWORKS = {"unet", "vae", "vocoder", "fast_vocoder"}
 PATIENCE = 600.0
@@ -118,6 +120,31 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 def test_a_worker_goes_on_with_torch_and_then_by_openvino(ready: Ready) -> None:
     assert (ready.before.runtime, ready.after.runtime) == ("torch", "openvino")
     assert ready.before.bucket == ready.after.bucket
+
+
+def test_what_every_render_calls_is_there_with_the_model(ready: Ready) -> None:
+    here = engine(ready, runtime="openvino")
+    networks = {network.part.name: network for network in runtime(here)._networks}
+    assert {name: len(network._ready) for name, network in networks.items()} == {
+        "unet": 1,
+        "vae": 1,
+        "vocoder": 1,
+        "fast_vocoder": 0,
+    }
+    usual = recipe(here, seconds=here.capabilities.auto_seconds)
+    shapes = {name: list(network._ready) for name, network in networks.items()}
+    assert here.render([usual])[0].runtime == "openvino"
+    assert {name: list(network._ready) for name, network in networks.items()} == shapes
+    here.unload()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system keeps no such count")
+def test_a_loaded_model_holds_no_page_of_its_files(ready: Ready) -> None:
+    """Its networks have packed what they read there."""
+    here = engine(ready, runtime="openvino")
+    files = [network._path.with_suffix(".bin") for network in runtime(here)._networks if network._ready]
+    assert [resident(file) for file in files] == [0, 0, 0]
+    here.unload()
 
 
 def test_every_network_was_tried_and_is_right(ready: Ready) -> None:

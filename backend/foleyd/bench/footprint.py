@@ -17,7 +17,7 @@ _KIB = 1024
 
 class Footprint(msgspec.Struct, frozen=True, kw_only=True):
     """One worker. `ready_seconds`: from the start of its process until the model is loaded; `first_seconds`
-    and `second_seconds`: its first two renders of one recipe; `loaded_bytes`, `rendered_bytes`: resident
+    and `second_seconds`: its first two renders, of other words; `loaded_bytes`, `rendered_bytes`: resident
     memory after loading and after those; `peak_bytes`: the most it ever was, None where the system keeps no
     count.
     """
@@ -33,7 +33,8 @@ class Footprint(msgspec.Struct, frozen=True, kw_only=True):
 def measure(
     entry: Entry, wanted: Recipe, *, device: str, precision: str, runtime: str, threads: int | None
 ) -> Footprint:
-    """Start a worker, load the model, render `wanted` (resolved) twice. Raises what the worker raises."""
+    """Start a worker, load the model, render `wanted` (resolved), and once more with other words. Raises what
+    the worker raises."""
     with Worker() as worker:
         began = time.perf_counter()
         loaded = worker.load(
@@ -47,9 +48,9 @@ def measure(
         ready = time.perf_counter() - began
         before = _memory(loaded.pid, "VmRSS")
         took = []
-        for _ in range(2):
+        for recipe in (wanted, msgspec.structs.replace(wanted, prompt=f"{wanted.prompt}, again")):
             began = time.perf_counter()
-            for _ in worker.render([wanted], check_silence=False):
+            for _ in worker.render([recipe], check_silence=False):
                 pass
             took.append(time.perf_counter() - began)
         return Footprint(

@@ -393,6 +393,7 @@ def load_engine(
         for part in parts(about):
             begin(part.name)
             placed.append(machine.place(part))
+        machine.get_ready(about.usual_length)
         tower, denoise, decode, *vocoders = placed
         # the files stay mapped: weights are used from there, or were copied into another type
         rest = partial(memory.let_go, folder)

@@ -218,6 +218,12 @@ class Checkpoint(msgspec.Struct, frozen=True):
         last = next((frames for frames in found if frames >= longest), longest)
         return tuple(frames for frames in found if shortest <= frames <= last)
 
+    @property
+    def usual_length(self) -> int:
+        """The latent frames of a clip of which nobody says how long it is to be."""
+        least = self.geometry.frames(self.settings.auto_seconds)
+        return next((frames for frames in self.lengths() if frames >= least), least)
+
     def _range(self) -> tuple[float, float]:
         return max(self.settings.seconds[0], self.settings.min_generate_seconds), self.settings.seconds[1]
 

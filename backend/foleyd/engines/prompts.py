@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from foleyd import mixture
 from foleyd.engines import weights
-from foleyd.runtime import Part
+from foleyd.runtime import Part, memory
 
 _log = logging.getLogger(__name__)
 
@@ -24,11 +24,25 @@ CAPACITY = 512
 class TextTower(nn.Module):
     """A CLAP text tower as a plain network: token ids and mask `[1, tokens]` to a unit vector, float32 `[1,
     d]`.
+
+    Layers that are used as the files in `folder` have them are in memory one at a time: all of them would be
+    the most that a worker holds, for a tenth of a second.
     """
 
-    def __init__(self, tower: nn.Module) -> None:
+    def __init__(self, tower: Any, folder: Path) -> None:
         super().__init__()
         self.tower = tower
+        self._folder = folder
+        self._pages: dict[nn.Module, memory.Pages] = {}
+        self._layers = list(tower.text_model.encoder.layer)
+        for layer in self._layers:
+            layer.register_forward_hook(self._rest)
+
+    def _rest(self, layer: nn.Module, inputs: object, output: object) -> None:
+        if not self._pages:
+            mapped = list(memory.unchanged(self._folder))
+            self._pages = {one: memory.Pages(mapped, one.parameters()) for one in self._layers}
+        self._pages[layer].let_go()
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The normalised projection of one tokenised text."""
@@ -102,7 +116,8 @@ def part(folder: Path) -> Part:
     return Part(
         "text_encoder",
         lambda: TextTower(
-            weights.pretrained(transformers.ClapTextModelWithProjection, folder / "text_encoder")
+            weights.pretrained(transformers.ClapTextModelWithProjection, folder / "text_encoder"),
+            folder / "text_encoder",
         ),
         precision="float32",
     )

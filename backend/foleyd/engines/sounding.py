@@ -8,6 +8,7 @@ samples are those of the whole, the first of them exist early, and memory does n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,7 +88,7 @@ def fast(about: Checkpoint) -> Part | None:
     """The starter's vocoder for a checkpoint that speaks the same log-mel, else None."""
     if "fast" not in about.capabilities.vocoders:
         return None
-    return _part("fast_vocoder", KINDS["FrameVocoder"], STARTER / "vocoder", about)
+    return replace(_part("fast_vocoder", KINDS["FrameVocoder"], STARTER / "vocoder", about), usual=False)
 
 
 def _part(name: str, kind: Kind, folder: Path, about: Checkpoint) -> Part:

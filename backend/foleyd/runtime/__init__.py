@@ -23,6 +23,7 @@ class Part:
     holds for all of them; for clips of that many latent frames. A runtime that has the network in a format
     of its own leaves `build` alone. `precision` overrides the runtime's, for networks that run rarely and
     lose by rounding. `every_step`: whether it is called at every step, which pays for more work beforehand.
+    `usual`: whether every render calls it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Part:
     inputs: Callable[[int, int], tuple[Any, ...]] | None = None
     precision: str | None = None
     every_step: bool = False
+    usual: bool = True
 
     def length_axes(self) -> list[int | None]:
         """The axis of each input that grows with the clip, None for an input that does not grow."""
@@ -83,6 +85,10 @@ class Runtime(Protocol):
 
     def place(self, part: Part) -> Callable[..., Any]:
         """Get a part ready and return what to call: tensors in, a tensor out, as its module has it."""
+
+    def get_ready(self, frames: int) -> None:
+        """All parts are placed: load what a render of so many latent frames calls, so that the first has
+        nothing to wait for that need not be compiled."""
 
     def settle(self, frames: int, clips: int) -> None:
         """A render of so many clips at once comes next, in so many latent frames (0: in no length that was

@@ -124,6 +124,9 @@ class Compiled:
 
         return call
 
+    def get_ready(self, frames: int) -> None:
+        """Every part was loaded when it was placed."""
+
     def settle(self, frames: int, clips: int) -> None:
         """Choose by what the next render runs; a length that is not ready is compiled for next."""
         self._frames = 0

@@ -89,6 +89,9 @@ class Eager:
         self._placed.append(network)
         return network
 
+    def get_ready(self, frames: int) -> None:
+        """Every part was loaded when it was placed."""
+
     def settle(self, frames: int, clips: int) -> None:
         """Every length is run alike."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ SIDE_BY_SIDE = 2
 """Rows of a network of every step that run at once."""
 RESIDENT_BYTES = 512 * 2**20
 """Weights that one network may hold ready in several shapes; one shape may be larger."""
+SHORT_FRAMES = 8
+"""Latent frames of the call that packs the weights of a network for all lengths."""
 BLOBS = "blobs"
 """The folder of compiled networks, in that of the prepared ones."""
 
@@ -97,6 +100,12 @@ class OpenVino:
         self._networks.append(network)
         return network
 
+    def get_ready(self, frames: int) -> None:
+        """Load what every render calls, the network of every step for that length."""
+        for network in self._networks:
+            if network.part.usual:
+                network.get_ready(frames)
+
     def settle(self, frames: int, clips: int) -> None:
         """Every length is run alike."""
 
@@ -113,6 +122,15 @@ class OpenVino:
         memory.give_back()
 
 
+@dataclass
+class Shape:
+    """A network compiled for one shape: a request for each row that is computed at once. `packed`: whether it
+    was called, and holds its weights as it wants them."""
+
+    requests: list[Any]
+    packed: bool = False
+
+
 class Compiled:
     """A prepared network, compiled when it is first called: for each length apart if it is called at every
     step, where a fixed shape is a third faster, else once for all lengths."""
@@ -121,15 +139,17 @@ class Compiled:
         self, core: Any, path: Path, part: Part, options: dict[str, str], threads: Callable[[], int]
     ) -> None:
         self.compiled = 0
-        self._core, self._path, self._part, self._options = core, path, part, options
+        self.part = part
+        self._core, self._path, self._options = core, path, options
         self._threads = threads
-        self._ready: OrderedDict[tuple[Any, ...], list[Any]] = OrderedDict()
+        self._ready: OrderedDict[tuple[Any, ...], Shape] = OrderedDict()
         self._most = max(1, RESIDENT_BYTES // path.with_suffix(".bin").stat().st_size)
 
     def __call__(self, *tensors: torch.Tensor) -> torch.Tensor:
         """As the module that it was made of: tensors with a row a clip, or without rows for all of them."""
         arrays = [tensor.float().contiguous().numpy() for tensor in tensors]
-        requests = self._requests([array.shape for array in arrays])
+        shape = self._shape([array.shape for array in arrays])
+        requests = shape.requests
         count = max(len(array) for array in arrays if array.ndim)
         made: list[torch.Tensor] = []
         for first in range(0, count, len(requests)):
@@ -140,33 +160,40 @@ class Compiled:
             for request in begun:
                 request.wait()
                 made.append(torch.from_numpy(request.get_output_tensor().data.copy()))
+        if not shape.packed:
+            # what is compiled has its own copy of the weights that it was read from
+            memory.let_go(self._path.parent)
+            shape.packed = True
         return torch.cat(made)
 
     def get_ready(self, frames: int) -> None:
-        """Compile for clips of so many latent frames, without a call."""
-        assert self._part.inputs is not None
-        self._requests([tuple(tensor.shape) for tensor in self._part.inputs(1, frames)])
+        """Compile for clips of so many latent frames, without a call; a network for all lengths is called
+        with a short one, because its first call packs its weights."""
+        assert self.part.inputs is not None
+        if self.part.every_step:
+            self._shape([tuple(tensor.shape) for tensor in self.part.inputs(1, frames)])
+        else:
+            self(*self.part.inputs(1, SHORT_FRAMES))
 
     def release(self) -> None:
         """Drop what is compiled."""
         self._ready.clear()
 
-    def _requests(self, shapes: list[tuple[int, ...]]) -> list[Any]:
+    def _shape(self, shapes: list[tuple[int, ...]]) -> Shape:
         key: tuple[Any, ...] = (self._threads(),)
-        if self._part.every_step:
+        if self.part.every_step:
             key += tuple(shape[1:] for shape in shapes)
         if key not in self._ready:
             while len(self._ready) >= self._most:
                 self._ready.popitem(last=False)
-            self._ready[key] = self._compile(shapes)
-            # what is compiled has its own copy of the weights that it was read from
+            self._ready[key] = Shape(self._compile(shapes))
             memory.let_go(self._path.parent)
         self._ready.move_to_end(key)
         return self._ready[key]
 
     def _compile(self, shapes: list[tuple[int, ...]]) -> list[Any]:
         threads = self._threads()
-        streams = min(SIDE_BY_SIDE, threads) if self._part.every_step else 1
+        streams = min(SIDE_BY_SIDE, threads) if self.part.every_step else 1
         told = {
             **self._options,
             "INFERENCE_NUM_THREADS": threads,
@@ -175,7 +202,7 @@ class Compiled:
             "CACHE_MODE": "OPTIMIZE_SIZE",
         }
         wanted = [
-            self._fixed(shape, axis) for shape, axis in zip(shapes, self._part.length_axes(), strict=True)
+            self._fixed(shape, axis) for shape, axis in zip(shapes, self.part.length_axes(), strict=True)
         ]
         kept = self._blob(f"{wanted} {told}")
         network = self._kept(kept, told)
@@ -190,7 +217,7 @@ class Compiled:
 
     def _fixed(self, shape: tuple[int, ...], axis: int | None) -> list[int]:
         fixed = [1, *shape[1:]] if shape else []
-        if axis is not None and not self._part.every_step:
+        if axis is not None and not self.part.every_step:
             fixed[axis] = -1
         return fixed
 

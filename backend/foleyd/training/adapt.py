@@ -180,7 +180,7 @@ def _data(
     lasting = sorted(len(one.samples) / RATE for one in collection.samples)
     known = about.lengths()
     needed = about.geometry.frames(lasting[3 * len(lasting) // 4])
-    usual = next(frames for frames in known if frames >= about.geometry.frames(about.settings.auto_seconds))
+    usual = about.usual_length
     short = next((frames for frames in known if frames >= needed), known[-1])
     lengths = (short, usual) if short != usual else (usual,)
     latents = _kept(work / "latents.npy", lambda: _latents(about, collection, plan, max(lengths), log))

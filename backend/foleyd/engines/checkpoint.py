@@ -198,8 +198,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
             return None
         settings = self.settings
         wanted = settings.window_seconds or min(2 * settings.auto_seconds, settings.seconds[1])
-        needed = self.geometry.frames(wanted)
-        return next((frames for frames in self.lengths() if frames >= needed), needed)
+        return self._next_length(self.geometry.frames(wanted))
 
     def frames(self, recipe: Recipe) -> int:
         """The latent frames that the recipe is rendered in: those of the next length in `LENGTHS_S`, for a
@@ -209,7 +208,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
         needed = self.geometry.frames(self.seconds(recipe))
         if (window := self.window(recipe)) is not None:
             return max(needed, window)
-        return next((frames for frames in self.lengths() if frames >= needed), needed)
+        return self._next_length(needed)
 
     def lengths(self) -> tuple[int, ...]:
         """The latent frames of `LENGTHS_S` that the model makes clips of."""
@@ -221,8 +220,11 @@ class Checkpoint(msgspec.Struct, frozen=True):
     @property
     def usual_length(self) -> int:
         """The latent frames of a clip of which nobody says how long it is to be."""
-        least = self.geometry.frames(self.settings.auto_seconds)
-        return next((frames for frames in self.lengths() if frames >= least), least)
+        return self._next_length(self.geometry.frames(self.settings.auto_seconds))
+
+    def _next_length(self, needed: int) -> int:
+        """The shortest of `lengths` that has so many frames, or so many where all are shorter."""
+        return next((frames for frames in self.lengths() if frames >= needed), needed)
 
     def _range(self) -> tuple[float, float]:
         return max(self.settings.seconds[0], self.settings.min_generate_seconds), self.settings.seconds[1]

@@ -34,14 +34,15 @@ class TextTower(nn.Module):
         self.tower = tower
         self._folder = folder
         self._pages: dict[nn.Module, memory.Pages] = {}
-        self._layers = list(tower.text_model.encoder.layer)
-        for layer in self._layers:
+        for layer in tower.text_model.encoder.layer:
             layer.register_forward_hook(self._rest)
 
     def _rest(self, layer: nn.Module, inputs: object, output: object) -> None:
         if not self._pages:
             mapped = list(memory.unchanged(self._folder))
-            self._pages = {one: memory.Pages(mapped, one.parameters()) for one in self._layers}
+            self._pages = {
+                one: memory.Pages(mapped, one.parameters()) for one in self.tower.text_model.encoder.layer
+            }
         self._pages[layer].let_go()
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

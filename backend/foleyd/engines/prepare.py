@@ -33,6 +33,8 @@ from foleyd.runtime.prepared import RECORD, Network, Prepared, Way
 
 ERROR_LIMITS = {"bfloat16": 0.03, "float32": 1e-3}
 """Largest relative error at which a precision is taken for right."""
+CAPABILITIES = {"bfloat16": "BF16", "float32": "FP32"}
+"""What OpenVINO calls them where it says what a processor can do."""
 OPTIONS: tuple[dict[str, str], ...] = ({}, {"SNIPPETS_MODE": "DISABLE"})
 """What OpenVINO is told, the better first: some of its versions crash on some processors where they generate
 code of their own for small operations."""
@@ -121,7 +123,7 @@ def _network(part: Part, about: checkpoint.Checkpoint, draft: Path, log: Log) ->
         cases = [tuple(t if t.ndim else torch.tensor(level) for t in single) for level in TIMESTEPS]
     right, seconds = _with_torch(network, cases)
     ways, faults = {}, []
-    precisions = [part.precision] if part.precision else list(ERROR_LIMITS)
+    precisions = [part.precision] if part.precision else native()
     for precision in precisions:
         log(f"{part.name}: tries {precision}")
         found = _try(path, cases, right, precision)
@@ -135,6 +137,15 @@ def _network(part: Part, about: checkpoint.Checkpoint, draft: Path, log: Log) ->
             f"OpenVINO {faults[-1]} for {part.name} on this processor: choose the runtime torch."
         )
     return Network(ways=ways, torch_seconds=seconds, every_step=part.every_step)
+
+
+def native() -> list[str]:
+    """The precisions of `ERROR_LIMITS` that OpenVINO computes in on this processor. It takes the others too,
+    and computes in float32 then: a record of that would name a precision that no sound was made in."""
+    import openvino
+
+    does = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return [name for name in ERROR_LIMITS if CAPABILITIES[name] in does]
 
 
 def export(

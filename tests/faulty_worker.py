@@ -76,6 +76,7 @@ class FaultyEngine:
         check_silence: bool = True,
         threads: int | None = None,
         sources: Mapping[str, SourceSound] = NO_SOURCES,
+        best_of: int = 1,
     ) -> list[Take]:
         self._renders += 1
         for step in range(1, (recipes[0].steps or 4) + 1):

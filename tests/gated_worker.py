@@ -77,6 +77,7 @@ class GatedEngine(FaultyEngine):
         check_silence: bool = True,
         threads: int | None = None,
         sources: Mapping[str, SourceSound] = NO_SOURCES,
+        best_of: int = 1,
     ) -> list[Take]:
         self._batch = recipes
         with (self._home / "batches").open("a") as file:

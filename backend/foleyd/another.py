@@ -156,7 +156,7 @@ def another(made: Recipe) -> Recipe:
 def notes(wanted: Recipe, made: Recipe, why: str, flaw: str = "") -> Sequence[str]:
     """The sentences that go with a sound that has another seed than was asked for, or a flaw."""
     said = []
-    if wanted.seed != made.seed:
+    if why and wanted.seed != made.seed:
         said.append(f"Seed {made.seed} was taken in place of {wanted.seed}, for {_lowered(why)}")
     if flaw:
         said.append(f"No seed that was tried gave a better sound: {_lowered(flaw)}")

@@ -57,13 +57,19 @@ class DaemonSession(Session):
         if request.model.source == "folder" or not check_silence:
             return super()._render(request, check_silence, deadline)
         fields = msgspec.json.decode(recipe.to_json(request.recipe))
+        if request.best_of > 1:
+            del fields["seed"]  # the daemon draws those that it chooses from
         within_s = None if deadline is None else deadline.left
         if within_s == 0:
             raise TooSlow("The time given was over before the daemon was asked: give it more.")
         if deadline is not None and deadline.open:
             del fields["steps"]  # the daemon takes as many as fit
         self._handle = self._client.render(
-            deliver="take", source=self._brought(request), within_s=within_s, **fields
+            deliver="take",
+            source=self._brought(request),
+            within_s=within_s,
+            best_of=request.best_of,
+            **fields,
         )
         steps = self._handle.reply.recipes[0].get("steps")
         if isinstance(steps, int) and steps != request.recipe.steps:
@@ -80,6 +86,7 @@ class DaemonSession(Session):
         if not (result.takes and result.audio and result.audio[0].kind == "take"):
             raise FoleydError("The daemon sent no sound: see its log, or render with --no-daemon.")
         about = result.takes[0]
+        request = request.took(about.seed)
         if self._precision not in (None, about.precision) or self._runtime not in (None, about.runtime):
             return super()._render(request, check_silence, deadline)
         return request, Take(identity=about, samples=result.audio[0].samples[0])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from foleyd import computing, options, recipe
+from foleyd import choice, computing, options, recipe
+from foleyd.choice import MOST
 from foleyd.destination import FORMATS, format_for, format_named, free_path, is_folder, ready_folder
 from foleyd.errors import BadRequest, ModelMissing
 from foleyd.output import Output
@@ -30,6 +31,7 @@ Examples:
   foleyd render "rain on a tin roof" "distant thunder" -o weather/ --seconds 6 --picture
   foleyd render "a laser shot" --count 4 --seed 10 --format flac
   foleyd render "a glass bell" --count 8 --rank -o bells/
+  foleyd render "a glass bell" --best-of 8 -o bell.wav
   foleyd render --from kick.wav --rate 44100 -o kick44.wav
   foleyd render --from kick.wav --operation vary --distance 0.2 --count 8 -o kicks/
   foleyd render "rain:0.7 | fire:0.3" -o storm.wav
@@ -44,6 +46,8 @@ Examples:
 \b
 Seeds: clip k of a prompt (from 0) has seed S + k. S is --seed, else with --from the clip's own,
 else drawn for each prompt. The seed is told with every clip and is part of its file name.
+One that is drawn is the best of several, see --best-of: each is sketched in four steps and
+listened to, and the one nearest to its words is made. Drafts and --within take the first.
 
 \b
 Files: the file that -o FILE names is replaced. In a folder no other clip is overwritten: where
@@ -96,6 +100,17 @@ def render(
         bool,
         typer.Option("--rank", help="Listen to the clips and list them, the nearest to their words first."),
     ] = False,
+    best_of: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=1,
+            max=MOST,
+            help="Seeds to choose from where none is given: a sketch of each is listened to, and the one "
+            "nearest to its words made; the model's own number when absent, 1 for the first at once.",
+            show_default=False,
+        ),
+    ] = None,
     retries: Annotated[
         int,
         typer.Option(
@@ -193,6 +208,8 @@ def render(
             raise BadRequest(
                 "--draft and --within are for sounds that are waited for: leave them out with --batch."
             )
+        if batch is not None and best_of is not None:
+            raise BadRequest("--best-of chooses for prompts: leave it out with --batch.")
         values = options.read(given)
         model = str(values.pop("model", ""))
         from foleyd.talk import Talk
@@ -209,8 +226,13 @@ def render(
                 run(session, talk, plan(session, batch, out, values, model, format_name, picture), output)
             else:
                 wanted = _wanted(prompts, origin, _started(session, source, values), count)
-                requests = [_prepared(session, one, model, origin) for one in wanted]
                 import msgspec
+
+                drawn = origin is None and "seed" not in values
+                hurried = (draft, within_s) != (None, None)
+                requests = [
+                    _chosen(_prepared(session, one, model, origin), best_of, drawn, hurried) for one in wanted
+                ]
 
                 from foleyd.daemon.haste import Deadline
                 from foleyd.orders import drafted, fill_all
@@ -336,6 +358,15 @@ def _prepared(session: Session, wanted: Recipe, model: str, origin: Path | None)
             f"{origin.name} was made with {wanted.model} {wanted.revision[:12]}, which is not here: "
             f"bring it with 'foleyd models pull', or name another with --model ({error})"
         ) from error
+
+
+def _chosen(request: Request, asked: int | None, drawn: bool, hurried: bool) -> Request:
+    """The request, and how many seeds its sound is chosen from where its own was `drawn`."""
+    import msgspec
+
+    base = recipe.change(request.recipe, seed=None) if drawn else request.recipe
+    count = choice.best_of(asked, base, request.capabilities, hurried=hurried)
+    return msgspec.structs.replace(request, best_of=count)
 
 
 def _orders(

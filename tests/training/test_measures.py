@@ -186,7 +186,7 @@ class Player:
         self.known = {captions[0]: row for row, captions in enumerate(world.captions)}
         self.world = world
 
-    def render(self, recipes, *, check_silence=True):
+    def render(self, recipes, *, check_silence=True, best_of=1):
         waves = [
             self.world.wave(self.known[recipe.prompt]) if recipe.prompt in self.known else 0.1 * NOISE
             for recipe in recipes

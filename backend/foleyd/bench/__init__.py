@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from foleyd import computing
+from foleyd.choice import MOST
 from foleyd.output import Output
 
 app = typer.Typer(
@@ -284,6 +285,16 @@ def measure_sounds(
         float,
         typer.Option(min=0.01, max=1, metavar="SHARE", help="The part of each measure's clips to render."),
     ] = 1.0,
+    best_of: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST,
+            metavar="NUMBER",
+            help="Seeds that each clip is chosen from; the model's own number when absent.",
+            show_default=False,
+        ),
+    ] = None,
     device: computing.Device = computing.AUTO,
     runtime: computing.Runtime = computing.AUTO,
     threads: computing.Threads = None,
@@ -307,7 +318,7 @@ def measure_sounds(
         ready.get_ready(entry, device, runtime)
         engine = ready.load(entry, device=device, runtime=runtime, threads=threads)
         try:
-            figures = report.measure(world, engine, entry, counts, names, part, _log)
+            figures = report.measure(world, engine, entry, counts, names, part, _log, best_of)
         finally:
             engine.unload()
         output.body.update(msgspec.structs.asdict(figures))

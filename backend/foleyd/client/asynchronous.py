@@ -148,6 +148,7 @@ class AsyncClient:
         runtime: str = "",
         rank: bool = False,
         retries: int = 0,
+        best_of: int | None = None,
         source: Given | Mapping[str, Given] = "",
         **recipe: Any,
     ) -> Handle:
@@ -173,6 +174,7 @@ class AsyncClient:
             runtime=runtime,
             rank=rank,
             retries=retries,
+            best_of=best_of,
             sources=material.clips,
             buffers=material.infos,
             client=self.name,

@@ -185,6 +185,7 @@ class Client:
         runtime: str = "",
         rank: bool = False,
         retries: int = 0,
+        best_of: int | None = None,
         source: Given | Mapping[str, Given] = "",
         **recipe: Any,
     ) -> BlockingHandle:
@@ -201,6 +202,7 @@ class Client:
             runtime=runtime,
             rank=rank,
             retries=retries,
+            best_of=best_of,
             source=source,
             **recipe,
         )

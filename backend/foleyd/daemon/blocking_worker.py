@@ -83,6 +83,7 @@ class Worker:
         *,
         check_silence: bool = True,
         sources: Mapping[str, Path] = NO_SOURCES,
+        best_of: int = 1,
     ) -> Iterator[Rendering]:
         """Render resolved `recipes` as one batch: progress, then one Audio a recipe in order, then Done.
 
@@ -93,7 +94,9 @@ class Worker:
         if process is None:
             raise RenderFailed("A model has to be loaded before a render.", "error")
         said: queue.SimpleQueue[Rendering | None] = queue.SimpleQueue()
-        job = self._submit(lambda: process._render(recipes, said.put, check_silence, None, sources))
+        job = self._submit(
+            lambda: process._render(recipes, said.put, check_silence, None, sources, best_of=best_of)
+        )
         job.add_done_callback(lambda _: said.put(None))
         try:
             while (reply := said.get()) is not None:

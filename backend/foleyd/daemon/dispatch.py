@@ -276,6 +276,7 @@ class Dispatcher:
         audios = await self._supervisor.render(
             [request.recipe for request in requests],
             sources=sources,
+            best_of=requests[0].best_of,
             folder=model.folder,
             model=model.id,
             revision=model.revision,
@@ -286,7 +287,8 @@ class Dispatcher:
         self._metrics.rendering.observe(took)
         self._cost.observe(msgspec.structs.replace(renders[0].work, batch=len(renders)), took)
         sounds = []
-        for request, audio in zip(requests, audios, strict=True):
+        for asked, audio in zip(requests, audios, strict=True):
+            request = asked.took(audio.seed)
             for part in await self.call(parts, self._library.takes, request, audio):
                 await self.call(self._library.add, part)
             take = await self.call(keep, self._library.takes, request.recipe, audio)

@@ -24,6 +24,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from foleyd.audio.atomic import replacing
+from foleyd.choice import SKETCH_STEPS
 
 KEPT = 64
 """Renders that are remembered of one model on one device."""
@@ -55,7 +56,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
     `seconds` of sound that the network makes (the shape bucket where shapes are padded); `guided`: whether
     the network also runs without the prompt, in a `guided_share` of the evaluations; `batch`: sounds made at
-    once; `evaluations` of the network, as many as the steps where it is None (Heun's method: two a step).
+    once; `evaluations` of the network, as many as the steps where it is None (Heun's method: two a step);
+    `sketches` of it that are made before (:mod:`foleyd.choice`).
     """
 
     model: str
@@ -65,6 +67,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     guided_share: Annotated[float, Meta(ge=0, le=1)] = 1.0
     batch: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     evaluations: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    sketches: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -170,10 +173,10 @@ def _with_steps(work: Work, steps: int) -> Work:
 
 def _features(work: Work) -> _Array:
     """What the four parts are multiplied with, ``[4]``."""
-    evaluations = work.evaluations or work.steps
+    evaluations = (work.evaluations or work.steps) + work.sketches * SKETCH_STEPS
     sound = work.seconds * work.batch
     passes = evaluations * (1 + work.guided_share * work.guided)
-    return np.array([1.0, evaluations, sound * passes, sound])
+    return np.array([1.0, evaluations, sound * passes, sound * (1 + work.sketches)])
 
 
 def _fitted(seen: Iterable[_Seen]) -> _Array:

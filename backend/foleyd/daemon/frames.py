@@ -42,7 +42,8 @@ class Render(msgspec.Struct, frozen=True, tag="render", kw_only=True):
     Answered by :class:`Progress` frames, one :class:`Audio` a recipe in order, then :class:`Done`; or
     :class:`Failed`. With `pieces`, each sound comes in :class:`Piece` frames before its Audio.
     `threads`: CPU threads for this render, None for as many as the model was loaded with. `sources`: the
-    files of the recipes' sources, foleyd's own WAVs, by the hash of their audio.
+    files of the recipes' sources, foleyd's own WAVs, by the hash of their audio. `best_of`: seeds of which
+    the best is taken in place of each recipe's, as the Audio says.
     """
 
     job: int
@@ -51,6 +52,7 @@ class Render(msgspec.Struct, frozen=True, tag="render", kw_only=True):
     check_silence: bool = True
     pieces: bool = False
     threads: int | None = None
+    best_of: int = 1
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel", kw_only=True):

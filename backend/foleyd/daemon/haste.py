@@ -54,6 +54,7 @@ def work(request: Request) -> Work:
         guided=(made.guidance or 1.0) > 1.0,
         guided_share=made.guidance_to - made.guidance_from,
         evaluations=2 * steps - 1 if made.scheduler in TWO_EVALUATIONS else None,
+        sketches=request.best_of if request.best_of > 1 else 0,
     )
 
 
@@ -69,6 +70,8 @@ def in_steps(request: Request, steps: int) -> Request:
 
 def draft(request: Request, steps: int) -> Request:
     """A draft of a sound in so many steps. Raises BadRequest unless the sound itself has more."""
+    if request.best_of > 1:
+        raise BadRequest("draft and best_of are both given: a draft's seed is not chosen, give one of them.")
     if steps >= (request.recipe.steps or 0):
         raise BadRequest(f"draft is {steps}, the sound itself has {request.recipe.steps} steps: give fewer.")
     return in_steps(request, steps)

@@ -202,7 +202,10 @@ class Session:
             request = haste.in_time(request, self._cost, deadline)
         began = time.monotonic()
         audio: frames.Audio | None = None
-        for reply in self._worker.render([request.recipe], check_silence=check_silence, sources=sources):
+        rendering = self._worker.render(
+            [request.recipe], check_silence=check_silence, sources=sources, best_of=request.best_of
+        )
+        for reply in rendering:
             if isinstance(reply, frames.Progress):
                 self._listen(Stepped(reply.step, reply.steps))
             elif isinstance(reply, frames.Audio):
@@ -211,6 +214,7 @@ class Session:
             raise RenderFailed("The worker finished without a sound: try again.", "error")
         self._cost.observe(haste.work(request), time.monotonic() - began)
         self._learned = True
+        request = request.took(audio.seed)
         parts(self._takes, request, audio)
         return request, keep(self._takes, request.recipe, audio)
 

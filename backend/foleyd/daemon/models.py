@@ -19,12 +19,21 @@ if TYPE_CHECKING:
 
 class Request(msgspec.Struct, frozen=True):
     """A recipe with nothing left open, and the model on this disk that will render it, in `frames` latent
-    frames (0: not known)."""
+    frames (0: not known). `best_of`: seeds of which, listened to, the best is taken in place of the recipe's
+    (:mod:`foleyd.choice`)."""
 
     recipe: Recipe
     model: Entry
     capabilities: Capabilities
     frames: int = 0
+    best_of: int = 1
+
+    def took(self, seed: int) -> Request:
+        """The request for the seed that was taken: nothing is left to choose."""
+        if seed == self.recipe.seed and self.best_of == 1:
+            return self
+        made = recipe.change(self.recipe, seed=seed)
+        return msgspec.structs.replace(self, recipe=made, best_of=1)
 
 
 class Models:

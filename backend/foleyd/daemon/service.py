@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from foleyd import __version__, commands, recipe
+from foleyd.choice import best_of
 from foleyd.daemon import haste
 from foleyd.daemon.by_sound import BySound
 from foleyd.daemon.dispatch import Dispatcher, Finishes, Heard, Order, results
@@ -241,8 +242,11 @@ class Service:
         first, *_ = series(base, request.count)
         # the first look at a model reads its files: not in the loop
         prepared = await asyncio.to_thread(self._models.prepare, first)
+        hurried = request.draft is not None or request.within_s is not None
+        chosen = best_of(request.best_of, base, prepared.capabilities, hurried=hurried)
         requests = [
-            msgspec.structs.replace(prepared, recipe=one) for one in series(prepared.recipe, request.count)
+            msgspec.structs.replace(prepared, recipe=one, best_of=chosen)
+            for one in series(prepared.recipe, request.count)
         ]
         orders = [
             Order(
@@ -272,7 +276,7 @@ class Service:
             if kept is not None:
                 self.metrics.renders.labels("kept").inc()
         return Wanted(
-            key=f"{recipe.sound_id(made)} {order.runtime}",
+            key=f"{recipe.sound_id(made)} {order.runtime} {order.request.best_of}",
             payload=order,
             work=haste.work(order.request),
             result=kept,

@@ -146,12 +146,14 @@ class Supervisor:
         revision: str,
         check_silence: bool = True,
         sources: Mapping[str, Path] = NO_SOURCES,
+        best_of: int = 1,
         on_progress: Callable[[frames.Progress], None] = _unheard,
         on_piece: Callable[[frames.Piece], None] | None = None,
     ) -> list[frames.Audio]:
         """Render resolved recipes as one batch with the model in `folder`, called `model` at `revision`: one
-        Audio a recipe, in order. `sources`: the files of their sources by hash. `on_piece` is called with
-        parts of the sounds before they are whole.
+        Audio a recipe, in order. `sources`: the files of their sources by hash. `best_of`: as for
+        `foleyd.engines.base.Engine.render`. `on_piece` is called with parts of the sounds before they are
+        whole.
 
         One at a time: a second call waits for the first, and all wait for a load. Raises what the engine
         raised; ModelMissing, ModelBroken or BadRequest where the model cannot be loaded; WorkerDied where
@@ -168,6 +170,7 @@ class Supervisor:
                     recipes,
                     check_silence=check_silence,
                     sources=sources,
+                    best_of=best_of,
                     threads=max(1, self._threads - 1) if self.spare else None,
                     on_progress=on_progress,
                     on_piece=on_piece,

@@ -20,5 +20,5 @@ def alike(request: Request, runtime: str) -> str:
     windows = (recipe.length(made) or 0.0) > request.capabilities.seconds[1]
     if made.operation in APART or made.sources or windows or not request.frames:
         return ""
-    shared = (request.model.id, request.model.revision, runtime, request.frames)
+    shared = (request.model.id, request.model.revision, runtime, request.frames, request.best_of)
     return repr((*shared, *(getattr(made, name) for name in SHARED)))

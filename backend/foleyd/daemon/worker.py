@@ -214,6 +214,7 @@ class _Session:
             cancelled=cancelled,
             check_silence=request.check_silence,
             threads=request.threads,
+            best_of=request.best_of,
             sources={sha256: _source(sha256, Path(path)) for sha256, path in request.sources.items()},
         )
         for index, take in enumerate(takes):

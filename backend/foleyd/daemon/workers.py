@@ -135,6 +135,7 @@ class WorkerProcess:
         check_silence: bool = True,
         threads: int | None = None,
         sources: Mapping[str, Path] = NO_SOURCES,
+        best_of: int = 1,
         on_progress: Callable[[frames.Progress], None] = _unheard,
         on_piece: Callable[[frames.Piece], None] | None = None,
     ) -> list[frames.Audio]:
@@ -142,7 +143,7 @@ class WorkerProcess:
 
         `on_piece` is called with parts of each sound before it is whole. `threads`: CPU threads for this
         render, None for as many as the model was loaded with. `sources`: the files of their sources by hash
-        (:meth:`foleyd.daemon.sources.Sources.of`).
+        (:meth:`foleyd.daemon.sources.Sources.of`). `best_of`: as for `foleyd.engines.base.Engine.render`.
         Raises what the engine raised, WorkerDied, or Cancelled after :meth:`cancel`. The worker stays usable
         after every error but WorkerDied, and where the waiting task is cancelled, which cancels the job.
         """
@@ -156,7 +157,9 @@ class WorkerProcess:
             elif isinstance(reply, frames.Audio):
                 audio.append(reply)
 
-        await self._render(recipes, hear, check_silence, threads, sources, pieces=on_piece is not None)
+        await self._render(
+            recipes, hear, check_silence, threads, sources, best_of=best_of, pieces=on_piece is not None
+        )
         return audio
 
     def cancel(self) -> None:
@@ -203,6 +206,7 @@ class WorkerProcess:
         threads: int | None,
         sources: Mapping[str, Path],
         *,
+        best_of: int = 1,
         pieces: bool = False,
     ) -> None:
         async with self._turn:
@@ -218,6 +222,7 @@ class WorkerProcess:
                     check_silence=check_silence,
                     pieces=pieces,
                     threads=threads,
+                    best_of=best_of,
                     sources={sha256: str(path.resolve()) for sha256, path in sources.items()},
                 )
                 self._ask(life, request, "during a render")

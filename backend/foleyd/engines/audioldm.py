@@ -31,6 +31,7 @@ from foleyd.engines import (
     soundness,
     weights,
 )
+from foleyd.engines.audition import Audition
 from foleyd.engines.base import (
     BY_EAR,
     NO_SOURCES,
@@ -143,6 +144,7 @@ class AudioLDM:
         check_silence: bool = True,
         threads: int | None = None,
         sources: Mapping[str, SourceSound] = NO_SOURCES,
+        best_of: int = 1,
         hooks: Sequence[Hook] = (),
     ) -> list[Take]:
         """See `Engine.render`. `hooks` are called after every step (`foleyd.diffusion.loop`)."""
@@ -159,6 +161,7 @@ class AudioLDM:
                 check_silence=check_silence,
                 threads=threads,
                 sources=sources,
+                best_of=best_of,
                 hooks=hooks,
             )
         if recipes[0].operation == "layers":
@@ -166,11 +169,13 @@ class AudioLDM:
                 self._layered(one, row, progress, heard, cancelled, check_silence, threads)
                 for row, one in enumerate(recipes)
             ]
-        seeds = [recipe.seed for recipe in recipes if recipe.seed is not None]
         around = self._circle(recipes[0])
         self._runtime.settle(around.around if around else self._about.frames(recipes[0]), len(recipes))
         try:
             with torch.inference_mode(), self._runtime.limit(threads):
+                if best_of > 1:
+                    recipes, progress = self._audition(cancelled).best(recipes, best_of, progress)
+                seeds = [recipe.seed for recipe in recipes if recipe.seed is not None]
                 latents = self._diffuse(recipes, seeds, sources, progress, cancelled, hooks)
                 takes = []
                 for index, recipe in enumerate(recipes):
@@ -187,6 +192,15 @@ class AudioLDM:
                 "memory",
             ) from error
         return takes
+
+    def _audition(self, cancelled: Callable[[], bool]) -> Audition:
+        """What chooses among seeds."""
+
+        def sound(sketch: Recipe, progress: Callable[[Step], None]) -> torch.Tensor:
+            latents = self._diffuse([sketch], [sketch.seed or 0], NO_SOURCES, progress, cancelled, ())
+            return self._sound(latents, sketch, 0, unheard, cancelled)
+
+        return Audition(sound, self._late.audio_tower(), self.networks.prompts, self.capabilities)
 
     def _layered(
         self,

@@ -48,7 +48,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     whether it carries the audio half of its text encoder; `steps`, `guidance`, `scheduler` its defaults;
     `revision` which version of its files this is ("" where its loader was not told);
     `least_similarity` to its words, by its own audio tower, that nearly all of its sounds have, None where
-    that was not measured.
+    that was not measured; `best_of` how many seeds it chooses from where a request leaves the seed open.
     """
 
     family: str
@@ -67,6 +67,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: str
     revision: str = ""
     least_similarity: float | None = None
+    best_of: int = 1
 
     def longest(self, operation: str) -> float:
         """The most seconds that it makes of an operation, in windows where those go on."""
@@ -196,6 +197,7 @@ class Engine(Protocol):
         check_silence: bool = True,
         threads: int | None = None,
         sources: Mapping[str, SourceSound] = NO_SOURCES,
+        best_of: int = 1,
     ) -> list[Take]:
         """One take a recipe, in order, generated together.
 
@@ -205,7 +207,8 @@ class Engine(Protocol):
         looked at before every evaluation of the network and every piece. Raises `BadRequest` for what the
         model cannot do, `Cancelled`, and `RenderFailed` with its reason for output that is not a sound; with
         `check_silence=False` silence passes. `threads`: CPU threads for this render alone; the takes say how
-        many it were.
+        many it were. `best_of`: seeds of which, sketched and listened to (`foleyd.engines.audition`), the
+        best is taken in place of each recipe's; the takes say which.
         """
 
     def warm_up(self) -> bool:

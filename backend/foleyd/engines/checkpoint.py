@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from foleyd import choice
 from foleyd.diffusion.schedulers import PREDICTIONS, fitting
 from foleyd.engines import front_end
 from foleyd.engines.base import BY_EAR, Capabilities
@@ -44,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True):
     sound that is longer than the longest clip is made in windows of this length, twice `auto_seconds` where
     it is not given. `steps`, `guidance`, `scheduler`: defaults.
     `least_similarity`: what nearly all of its sounds have to their words, by its own audio tower.
+    `best_of`: how many seeds a sound is chosen from where a request leaves the seed open.
     """
 
     seconds: tuple[float, float] = (0.3, 30.0)
@@ -54,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True):
     guidance: float = 2.5
     scheduler: str = "dpmpp-2m"
     least_similarity: float | None = None
+    best_of: int = 1
 
     def __post_init__(self) -> None:
         shortest, longest = self.seconds
@@ -65,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True):
             raise ValueError("window_seconds must be above 0 and not above the longest of seconds")
         if self.steps < 1 or self.guidance < 1:
             raise ValueError("steps and guidance must be at least 1")
+        if not 1 <= self.best_of <= choice.MOST:
+            raise ValueError(f"best_of must be 1 to {choice.MOST}")
 
 
 class _Unet(msgspec.Struct, frozen=True):
@@ -288,6 +293,7 @@ def read(folder: Path, revision: str = "") -> Checkpoint:
             scheduler=settings.scheduler,
             revision=revision,
             least_similarity=settings.least_similarity if tower else None,
+            best_of=settings.best_of if tower else 1,
         ),
         scheduler=scheduler,
         vocoder=vocoder.kind,

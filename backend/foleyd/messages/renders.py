@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from foleyd.choice import MOST
 from foleyd.messages.base import MOST_CLIPS, BufferInfo, ClientKey, Deliver, Message, Priority, State
 from foleyd.messages.sounds import ClipInfo, TakeInfo
 
@@ -57,6 +58,14 @@ class RenderRequest(Message, frozen=True, kw_only=True):
             "constant offset or far from its words, as long as within_s allows; the best is taken.",
         ),
     ] = 0
+    best_of: Annotated[
+        Annotated[int, Meta(ge=1, le=MOST)] | None,
+        Meta(
+            description="Seeds to choose from where the recipe gives none: a sketch of each is listened to, "
+            "and the one nearest to its words made. The model's own number when absent, and 1 with within_s "
+            "or draft."
+        ),
+    ] = None
     sources: Annotated[
         dict[str, Annotated[str, Meta(max_length=1000)]],
         Meta(
@@ -78,7 +87,11 @@ class RenderReply(Message, frozen=True, kw_only=True):
     position: Annotated[int, Meta(description="Renders before this one; 0 is the next or the running one.")]
     eta_s: Annotated[float | None, Meta(description="Seconds until the result, as far as is known.")]
     recipes: Annotated[
-        tuple[dict[str, Any], ...], Meta(description="The recipes with nothing left open, seeds drawn.")
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="The recipes with nothing left open, seeds drawn; where one is chosen from several, "
+            "or another one tried, the result says which was taken."
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from foleyd.choice import MOST
 from foleyd.errors import FoleydError
 
 app = typer.Typer(
@@ -211,6 +212,15 @@ def judge(
         str, typer.Option(help="Model to measure: a name from 'foleyd models list', or a folder.")
     ] = "starter",
     seeds: Annotated[int, typer.Option(min=1, help="Clips a prompt.")] = 5,
+    best_of: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST,
+            help="Seeds that each clip is chosen from; the model's own number when absent.",
+            show_default=False,
+        ),
+    ] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(help="PNG of each prompt's first clip beside a real one.", show_default=False),
@@ -235,7 +245,7 @@ def judge(
     mels = plan.mels()
     index = plan.collect()[1]
     result = Judge(mels, index, making.held_out(index.sources), work, _log).judge(
-        load(catalog.resolve(model).folder), seeds, _log, sheet=sheet
+        load(catalog.resolve(model).folder), seeds, _log, sheet=sheet, best_of=best_of
     )
     if as_json:
         typer.echo(msgspec.json.encode(result).decode())

@@ -130,9 +130,11 @@ class Judge:
         log: Callable[[str], None],
         prompts: Sequence[tuple[str, str]] = PROMPTS,
         sheet: Path | None = None,
+        best_of: int | None = None,
     ) -> Judgement:
         """Renders every prompt with seeds 0 … `seeds`−1 at the engine's defaults and classifies what comes
-        out."""
+        out. Each clip is the best of so many seeds, of the engine's own number where `best_of` is None."""
+        best_of = best_of or engine.capabilities.best_of
         front = LogMel()
         verdicts = []
         pairs: list[Pair] = []
@@ -141,7 +143,9 @@ class Judge:
                 resolve(make(prompt=prompt, seed=seed, seconds=FRAMES * 160 / RATE), engine.capabilities)
                 for seed in range(seeds)
             ]
-            waves = [level(take.samples) for take in engine.render(recipes, check_silence=False)]
+            waves = [
+                level(take.samples) for take in engine.render(recipes, check_silence=False, best_of=best_of)
+            ]
             sounding = [wave for wave in waves if wave is not None]
             if not sounding:
                 verdicts.append(Verdict(prompt, preset, 0, 0, seeds, 0.0))

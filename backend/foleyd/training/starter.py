@@ -74,6 +74,7 @@ DESCRIPTION = {
     "scheduler": "dpmpp-2m",
     # below what all but one in a hundred sounds of the shipped starter have to their words
     "least_similarity": 0.15,
+    "best_of": 4,
 }
 
 

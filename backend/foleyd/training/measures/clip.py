@@ -58,8 +58,10 @@ def clip_of(samples: npt.NDArray[np.floating]) -> Clip | None:
     return Clip(kept, LogMel()(torch.from_numpy(kept[None]))[0].numpy())
 
 
-def render(engine: Any, asks: Sequence[Ask], steps: int, log: Callable[[str], None]) -> list[Clip | None]:
-    """The clips asked for, at `steps` steps and the engine's defaults."""
+def render(
+    engine: Any, asks: Sequence[Ask], steps: int, best_of: int, log: Callable[[str], None]
+) -> list[Clip | None]:
+    """The clips asked for, each the best of so many seeds, at `steps` steps and the engine's defaults."""
     clips: list[Clip | None] = []
     for start in range(0, len(asks), BATCH):
         recipes = [
@@ -69,7 +71,8 @@ def render(engine: Any, asks: Sequence[Ask], steps: int, log: Callable[[str], No
             )
             for ask in asks[start : start + BATCH]
         ]
-        clips += [clip_of(take.samples) for take in engine.render(recipes, check_silence=False)]
+        takes = engine.render(recipes, check_silence=False, best_of=best_of)
+        clips += [clip_of(take.samples) for take in takes]
         if start % 40 == 0:
             log(f"{steps} steps: {start}/{len(asks)} clips")
     return clips

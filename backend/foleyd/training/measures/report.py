@@ -78,6 +78,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     precision: str
     threads: int
     guidance: float
+    best_of: int
     clips: dict[str, int]
     real: dict[str, float]
     codec: dict[str, float]
@@ -101,8 +102,11 @@ def measure(
     names: Sequence[str],
     part: float,
     log: Callable[[str], None],
+    best_of: int | None = None,
 ) -> Figures:
-    """The measures `names` of `NAMES` at each of `steps`; `part` of their clips."""
+    """The measures `names` of `NAMES` at each of `steps`; `part` of their clips. Each clip is the best of so
+    many seeds, the engine's own number where it is None."""
+    best_of = best_of or engine.capabilities.best_of
     trials = [TRIALS[name](world, part) for name in names if name != CODEC]
     real: dict[str, float] = {}
     for trial in trials:
@@ -113,8 +117,8 @@ def measure(
         found: dict[str, float] = {}
         for trial in trials:
             log(f"{count} steps: {trial.name}, {len(trial.asks)} clips")
-            found |= trial.figures(render(engine, trial.asks, count, log))
-        rows.append(Row(steps=count, seconds=_seconds(engine, count), figures=found))
+            found |= trial.figures(render(engine, trial.asks, count, best_of, log))
+        rows.append(Row(steps=count, seconds=_seconds(engine, count, best_of), figures=found))
         log(f"{count} steps: {', '.join(f'{name} {value:.3f}' for name, value in found.items())}")
     return Figures(
         model=entry.id,
@@ -124,6 +128,7 @@ def measure(
         precision=engine.precision,
         threads=engine.threads,
         guidance=engine.capabilities.guidance,
+        best_of=best_of,
         clips={trial.name: len(trial.asks) for trial in trials},
         real=real,
         codec=coded,
@@ -131,14 +136,14 @@ def measure(
     )
 
 
-def _seconds(engine: Any, steps: int) -> float:
+def _seconds(engine: Any, steps: int, best_of: int) -> float:
     recipe = resolve(
         make(prompt="a deep kick drum", seed=1, seconds=LENGTH / RATE, steps=steps), engine.capabilities
     )
     took = []
     for _ in range(RUNS):
         began = time.perf_counter()
-        engine.render([recipe], check_silence=False)
+        engine.render([recipe], check_silence=False, best_of=best_of)
         took.append(time.perf_counter() - began)
     return min(took)
 
@@ -146,7 +151,8 @@ def _seconds(engine: Any, steps: int) -> float:
 def table(figures: Figures) -> list[str]:
     """The figures as lines of text."""
     how = f"{figures.runtime} {figures.precision}, {figures.device}, {figures.threads} threads"
-    lines = [f"{figures.model} {figures.revision[:12]}: {how}, guidance {figures.guidance:g}"]
+    settings = f"guidance {figures.guidance:g}, best of {figures.best_of}"
+    lines = [f"{figures.model} {figures.revision[:12]}: {how}, {settings}"]
     if figures.codec:
         lines += ["", f"{'codec':<44}{'L1':>8}{'spectra':>9}{'first':>8}{'five':>8}"]
         for name, label in CODEC_LABELS.items():

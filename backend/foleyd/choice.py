@@ -1,0 +1,52 @@
+"""How many seeds a sound is chosen from, where its request leaves the seed open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from foleyd.errors import BadRequest
+from foleyd.recipe import Recipe, length
+
+if TYPE_CHECKING:
+    from foleyd.engines.base import Capabilities
+
+MOST = 16
+"""Seeds that a sound may be chosen from."""
+SKETCH_STEPS = 4
+"""Steps of the sketch that is listened to for each of them."""
+CHOSEN = frozenset({"text", "loop"})
+"""Operations whose sound the words and the seed alone decide."""
+
+
+def best_of(asked: int | None, base: Recipe, able: Capabilities, *, hurried: bool = False) -> int:
+    """Seeds to choose from for a sound of the recipe `base`, as it was asked for: `asked`, or where that is
+    None the model's own number, and 1 where it does not apply.
+
+    `hurried`: whether there is a draft or a deadline, for which a model does not choose by itself. Raises
+    BadRequest where a choice was asked for that cannot be made.
+    """
+    if asked is None:
+        free = base.seed is None and base.operation in CHOSEN and not hurried
+        return able.best_of if free and not _is_long(base, able) else 1
+    if asked == 1:
+        return 1
+    for wrong, said in (
+        (base.seed is not None, f"seed is {base.seed}, which names one sound: leave the seed or best_of out"),
+        (
+            base.operation not in CHOSEN,
+            f"operation is {base.operation!r}: give best_of for {' or '.join(sorted(CHOSEN))} alone",
+        ),
+        (
+            not able.audio_tower,
+            "the model has no audio tower to listen with: choose one that has, such as the starter",
+        ),
+        (_is_long(base, able), f"a choice is made up to {able.seconds[1]:g} s: give fewer seconds"),
+    ):
+        if wrong:
+            raise BadRequest(f"best_of is {asked}, but {said}.")
+    return asked
+
+
+def _is_long(base: Recipe, able: Capabilities) -> bool:
+    """Whether the sound is made in windows, of which each sketch would have as many."""
+    return (length(base) or 0) > able.seconds[1]

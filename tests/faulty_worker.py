@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from foleyd.choice import STRIDE
 from foleyd.daemon import worker
 from foleyd.daemon.frames import Load
 from foleyd.engines.base import NO_SOURCES, LoadStep, Piece, SourceSound, Step, Take
 from foleyd.errors import Cancelled, ModelBroken, RenderFailed
-from foleyd.recipe import Recipe, take_id
+from foleyd.recipe import Recipe, change, take_id
 
 RATE = 16_000
 STEP_OF_FAULT = 3
@@ -79,6 +80,8 @@ class FaultyEngine:
         best_of: int = 1,
     ) -> list[Take]:
         self._renders += 1
+        if best_of > 1:  # what is taken is not what was tried first
+            recipes = [change(one, seed=(one.seed or 0) + STRIDE) for one in recipes]
         for step in range(1, (recipes[0].steps or 4) + 1):
             if cancelled():
                 raise Cancelled("The render was cancelled.")

@@ -95,6 +95,7 @@ class GatedEngine(FaultyEngine):
             cancelled=cancelled,
             check_silence=check_silence,
             threads=threads,
+            best_of=best_of,
         )
         return [_clipped(take) if "clipped" in recipes[0].prompt else take for take in takes]
 

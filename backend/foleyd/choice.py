@@ -1,4 +1,5 @@
-"""How many seeds a sound is chosen from, where its request leaves the seed open."""
+"""How many seeds a sound is chosen from: as many as were asked for, or where the seed was left open, too, as
+the model chooses from by itself."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ MOST = 16
 """Seeds that a sound may be chosen from."""
 SKETCH_STEPS = 4
 """Steps of the sketch that is listened to for each of them."""
+STRIDE = 104_729
+"""Seeds between two sketches of a sound: the ones that count up belong to the other clips of a request."""
 CHOSEN = frozenset({"text", "loop"})
 """Operations whose sound the words and the seed alone decide."""
 
@@ -31,7 +34,6 @@ def best_of(asked: int | None, base: Recipe, able: Capabilities, *, hurried: boo
     if asked == 1:
         return 1
     for wrong, said in (
-        (base.seed is not None, f"seed is {base.seed}, which names one sound: leave the seed or best_of out"),
         (
             base.operation not in CHOSEN,
             f"operation is {base.operation!r}: give best_of for {' or '.join(sorted(CHOSEN))} alone",

@@ -57,8 +57,6 @@ class DaemonSession(Session):
         if request.model.source == "folder" or not check_silence:
             return super()._render(request, check_silence, deadline)
         fields = msgspec.json.decode(recipe.to_json(request.recipe))
-        if request.best_of > 1:
-            del fields["seed"]  # the daemon draws those that it chooses from
         within_s = None if deadline is None else deadline.left
         if within_s == 0:
             raise TooSlow("The time given was over before the daemon was asked: give it more.")

@@ -106,8 +106,8 @@ def render(
             metavar="NUMBER",
             min=1,
             max=MOST,
-            help="Seeds to choose from where none is given: a sketch of each is listened to, and the one "
-            "nearest to its words made; the model's own number when absent, 1 for the first at once.",
+            help="Seeds to choose from: a sketch of each is listened to, and the one nearest to its words "
+            "made. When absent, the model's own number where no seed is given; 1 takes the first at once.",
             show_default=False,
         ),
     ] = None,

@@ -93,9 +93,10 @@ def _again(client: Client, entry: Entry) -> tuple[tuple[str, ...], str]:
     clips: list[str] = []
     said = ""
     runtime = str(entry.content.get("runtime", ""))
+    tried = {"best_of": entry.content.get("best_of") or 1, "retries": entry.content.get("retries", 0)}
     for fields in entry.recipes:
         try:
-            result = client.render(**fields, runtime=runtime, deliver="none").result()
+            result = client.render(**fields, **tried, runtime=runtime, deliver="none").result()
         except (NoDaemon, Cancelled):
             raise
         except FoleydError as error:  # as in the show, where one sound that failed left the others

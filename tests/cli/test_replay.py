@@ -27,12 +27,14 @@ class Show(NamedTuple):
 
 @pytest.fixture(scope="module")
 def show(tmp_path_factory: pytest.TempPathFactory) -> Show:
-    """Three renders with drawn seeds, the second of two clips, and one that failed."""
+    """Renders with drawn seeds, the second of two clips and the third of a seed in place of a silent one, and
+    one that failed."""
     home = tmp_path_factory.mktemp("show")
     with Served(home, worker=gated_worker.COMMAND) as served, Client(served.file, name="stage") as client:
         made = [
             client.render("a bell", **FIELDS).result(PATIENCE),
             client.render("a gong", count=2, rate=44_100, **FIELDS).result(PATIENCE),
+            client.render("flawed", seed=7, retries=4, **FIELDS).result(PATIENCE),
             client.render("bars", bars=1, bpm=120, steps=5, runtime="torch").result(PATIENCE),
         ]
         with pytest.raises(RenderFailed):
@@ -48,10 +50,10 @@ def test_an_empty_library_gets_the_same_clips(run: Run, show: Show, tmp_path: Pa
         assert ran.status == 0, ran.err
         renders = ran.json["renders"]
         assert [one["clips"] for one in renders] == [*show.clips, []]
-        assert [one["same"] for one in renders] == [True, True, True, False]
+        assert [one["same"] for one in renders] == [True, True, True, True, False]
         again = run("replay", show.log, "--connection-file", served.file, "--in-time")
         assert again.status == 0
-        assert again.out.count("the same") == 3
+        assert again.out.count("the same") == 4
         assert '"fail"' in again.out
         assert "not numbers" in again.out
 
@@ -62,14 +64,20 @@ def test_a_clip_that_differs_fails_the_command(run: Run, show: Show, tmp_path: P
     with Served(tmp_path / "home", worker=gated_worker.COMMAND) as served:
         ran = run("replay", log, "--connection-file", served.file)
     assert ran.status == 1
-    assert "1 of 4 renders did not come out as in the log." in ran.err
+    assert "1 of 5 renders did not come out as in the log." in ran.err
     assert "differs" in ran.out
 
 
 def test_a_log_can_be_listed_without_a_daemon(run: Run, show: Show) -> None:
     ran = run("replay", show.log, "--list")
     assert ran.status == 0
-    assert [line.rpartition(": ")[2] for line in ran.out.splitlines()] == ["done", "done", "done", "failed"]
+    assert [line.rpartition(": ")[2] for line in ran.out.splitlines()] == [
+        "done",
+        "done",
+        "done",
+        "done",
+        "failed",
+    ]
     as_json = run("replay", show.log, "--list", "--json").json
     assert as_json["log"] == str(show.log)
     assert [one["clips"] for one in as_json["renders"]] == [*show.clips, []]

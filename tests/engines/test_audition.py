@@ -10,7 +10,7 @@ import torch
 
 import audioldm_reference as reference
 from foleyd.bench import random_model as tiny
-from foleyd.choice import SKETCH_STEPS
+from foleyd.choice import SKETCH_STEPS, STRIDE
 from foleyd.engines import audition, base
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import SourceSound, Step
@@ -48,7 +48,7 @@ def nearness(engine: AudioLDM, wanted: Recipe) -> float:
 def test_the_seed_is_taken_whose_sketch_is_nearest_to_its_words(engine: AudioLDM, operation: str) -> None:
     wanted = recipe(engine, operation=operation)
     quick = [
-        change(wanted, seed=7 + number * audition.STRIDE, steps=SKETCH_STEPS, vocoder="fast")
+        change(wanted, seed=7 + number * STRIDE, steps=SKETCH_STEPS, vocoder="fast")
         for number in range(COUNT)
     ]
     near = [nearness(engine, one) for one in quick]
@@ -65,7 +65,7 @@ def test_every_recipe_of_a_batch_has_a_choice_of_its_own(engine: AudioLDM) -> No
     wanted = [recipe(engine, prompt=prompt, seed=seed) for prompt, seed in (("rain", 1), ("a gong", 2))]
     together = [take.seed for take in engine.render(wanted, best_of=COUNT)]
     assert together == [engine.render([one], best_of=COUNT)[0].seed for one in wanted]
-    assert [seed % audition.STRIDE for seed in together] == [1, 2]
+    assert [seed % STRIDE for seed in together] == [1, 2]
 
 
 def test_progress_counts_the_steps_of_the_sketches_first(engine: AudioLDM) -> None:
@@ -103,7 +103,7 @@ def test_a_sketch_that_is_no_sound_is_not_chosen(engine: AudioLDM, monkeypatch: 
     [best] = engine.render([wanted], best_of=COUNT)
     tower = engine._late.audio_tower()
     hear, heard = tower.embed, iter(range(COUNT))
-    places = [7 + number * audition.STRIDE for number in range(COUNT)]
+    places = [7 + number * STRIDE for number in range(COUNT)]
 
     def deaf(sound: SourceSound) -> torch.Tensor | None:
         return None if places[next(heard)] == best.seed else hear(sound)

@@ -304,6 +304,8 @@ class Dispatcher:
         return {wanted: await self._finish(Best(sound), wanted)}
 
     def _kept(self, order: Order) -> Sound | None:
+        if order.request.best_of > 1:  # which take it is, is not known yet
+            return None
         take = self._library.takes.find(order.request.recipe, runtime=order.runtime or None)
         return None if take is None else Sound(order.request, take, kept=True, seconds=0.0)
 

@@ -163,9 +163,10 @@ class Session:
     def _found(self, request: Request, check_silence: bool, began: float, deadline: Deadline | None) -> Sound:
         """A kept take of the request, or a new one."""
         if self._takes is not None:
-            take = self._takes.find(request.recipe, precision=self._precision, runtime=self._runtime)
-            if take is not None:
-                return Sound(request, take, kept=True, seconds=0.0)
+            if request.best_of == 1:
+                take = self._takes.find(request.recipe, precision=self._precision, runtime=self._runtime)
+                if take is not None:
+                    return Sound(request, take, kept=True, seconds=0.0)
             self._takes.check_room(request.recipe)
         request, take = self._render(request, check_silence, deadline)
         return Sound(request, take, False, time.monotonic() - began)

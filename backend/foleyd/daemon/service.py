@@ -172,12 +172,13 @@ class Service:
             raise
         self.metrics.admission.observe(time.perf_counter() - began)
         recipes = tuple(_plain(order.request.recipe) for order in orders if not order.draft)
+        chosen = orders[-1].request.best_of
         self._log.write(
             "request",
             command="render",
             client=client,
             via=via,
-            content=msgspec.to_builtins(request),
+            content=msgspec.to_builtins(msgspec.structs.replace(request, best_of=chosen)),
             recipes=recipes,
             job_id=job.id,
         )
@@ -190,6 +191,7 @@ class Service:
             position=self.queue.position(job),
             eta_s=_rounded(self.queue.eta_s(job)),
             recipes=recipes,
+            best_of=chosen,
         )
         return job, reply
 
@@ -271,7 +273,7 @@ class Service:
     async def _wanted(self, order: Order, *, may_wait: bool) -> Wanted:
         made = order.request.recipe
         kept: Finishes | None = None
-        if self.library.takes.has(made):
+        if order.request.best_of == 1 and self.library.takes.has(made):
             kept = await self.dispatcher.find(order)
             if kept is not None:
                 self.metrics.renders.labels("kept").inc()

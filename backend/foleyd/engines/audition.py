@@ -14,16 +14,13 @@ import torch
 from torch.nn import functional
 
 from foleyd import recipe
-from foleyd.choice import SKETCH_STEPS
+from foleyd.choice import SKETCH_STEPS, STRIDE
 from foleyd.engines import operations
 from foleyd.engines.audio_tower import AudioTower
 from foleyd.engines.base import Capabilities, SourceSound, Step
 from foleyd.engines.prompts import Prompts
 from foleyd.errors import RenderFailed
 from foleyd.recipe import SEED_LIMIT, Recipe, steps_taken
-
-STRIDE = 104_729
-"""Seeds between two sketches of a sound: the ones that count up belong to the other clips of a request."""
 
 Progress = Callable[[Step], None]
 Sound = Callable[[Recipe, Progress], torch.Tensor]

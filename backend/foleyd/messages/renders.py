@@ -61,9 +61,9 @@ class RenderRequest(Message, frozen=True, kw_only=True):
     best_of: Annotated[
         Annotated[int, Meta(ge=1, le=MOST)] | None,
         Meta(
-            description="Seeds to choose from where the recipe gives none: a sketch of each is listened to, "
-            "and the one nearest to its words made. The model's own number when absent, and 1 with within_s "
-            "or draft."
+            description="Seeds to choose from, the recipe's own first: a sketch of each is listened to, and "
+            "the one nearest to its words made. When absent, the model's own number where the recipe names "
+            "no seed, and 1 where it does, with within_s and with draft."
         ),
     ] = None
     sources: Annotated[
@@ -93,6 +93,9 @@ class RenderReply(Message, frozen=True, kw_only=True):
             "or another one tried, the result says which was taken."
         ),
     ]
+    best_of: Annotated[
+        int, Meta(description="Seeds that each sound is chosen from, the one in its recipe first.")
+    ] = 1
 
 
 class RenderChunk(Message, frozen=True, kw_only=True):

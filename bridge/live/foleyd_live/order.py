@@ -136,7 +136,7 @@ class Order:
 
     def admit(self, reply: RenderReply) -> None:
         """From now on this very sound is meant, whatever daemon is asked."""
-        self.request = {**reply.recipes[0], "count": len(reply.recipes)}
+        self.request = {**reply.recipes[0], "count": len(reply.recipes), "best_of": reply.best_of}
         self.admitted = True
 
     def refused(self, error: FoleydError) -> bool:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foleyd import recipe
+from foleyd.choice import seed_behind
 from foleyd.errors import FoleydError, RenderFailed
-from foleyd.recipe import SEED_LIMIT, Recipe
+from foleyd.recipe import Recipe
 
 MOST = 8
 """Times that a sound may be made again."""
@@ -150,7 +151,7 @@ def worth(error: FoleydError) -> bool:
 
 def another(made: Recipe) -> Recipe:
     """A resolved recipe with the next seed to try."""
-    return recipe.change(made, seed=((made.seed or 0) + STRIDE) % SEED_LIMIT)
+    return recipe.change(made, seed=seed_behind(made.seed or 0, STRIDE))
 
 
 def notes(wanted: Recipe, made: Recipe, why: str, flaw: str = "") -> Sequence[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foleyd.errors import BadRequest
-from foleyd.recipe import Recipe, length
+from foleyd.recipe import DRAWN_SEEDS, SEED_LIMIT, Recipe, length
 
 if TYPE_CHECKING:
     from foleyd.engines.base import Capabilities
@@ -47,6 +47,11 @@ def best_of(asked: int | None, base: Recipe, able: Capabilities, *, hurried: boo
         if wrong:
             raise BadRequest(f"best_of is {asked}, but {said}.")
     return asked
+
+
+def seed_behind(seed: int, by: int) -> int:
+    """The seed that lies so far behind another; one that a host with float32 can send back stays so."""
+    return (seed + by) % (DRAWN_SEEDS if seed < DRAWN_SEEDS else SEED_LIMIT)
 
 
 def _is_long(base: Recipe, able: Capabilities) -> bool:

@@ -15,7 +15,7 @@ from foleyd.engines import audition, base
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import SourceSound, Step
 from foleyd.errors import Cancelled
-from foleyd.recipe import SEED_LIMIT, Recipe, change
+from foleyd.recipe import DRAWN_SEEDS, SEED_LIMIT, Recipe, change, frames_at
 
 STEPS = 6
 COUNT = 3
@@ -38,7 +38,8 @@ def recipe(engine: AudioLDM, **values: object) -> Recipe:
 def nearness(engine: AudioLDM, wanted: Recipe) -> float:
     """How near what comes of a recipe is to its words."""
     [take] = engine.render([wanted])
-    heard = engine._late.audio_tower().embed(SourceSound(take.samples[None], take.rate))
+    kept = take.samples[None, : frames_at(wanted, take.rate)]
+    heard = engine._late.audio_tower().embed(SourceSound(kept, take.rate))
     said = torch.nn.functional.normalize(engine.networks.prompts.embed([wanted.prompt]), dim=-1)
     assert heard is not None
     return float((heard * said).sum())
@@ -90,12 +91,24 @@ def test_it_is_cancelled_between_two_steps_of_a_sketch(engine: AudioLDM) -> None
     assert len(seen) == SKETCH_STEPS + 1
 
 
-def test_seeds_stay_within_their_range_and_are_all_different(engine: AudioLDM) -> None:
-    last = recipe(engine, seed=SEED_LIMIT - 1)
+@pytest.mark.parametrize("limit", [DRAWN_SEEDS, SEED_LIMIT])
+def test_seeds_stay_within_their_range_and_are_all_different(engine: AudioLDM, limit: int) -> None:
+    last = recipe(engine, seed=limit - 1)
     seeds = [one.seed for one in audition.sketches(last, 16, engine.capabilities)]
     assert len(set(seeds)) == 16
-    assert seeds[0] == SEED_LIMIT - 1
-    assert all(seed is not None and 0 <= seed < SEED_LIMIT for seed in seeds)
+    assert seeds[0] == limit - 1
+    # hosts that only know float32 must be able to send back what was drawn
+    assert all(seed is not None and 0 <= seed < limit for seed in seeds)
+
+
+def test_only_what_will_be_kept_is_listened_to(engine: AudioLDM, monkeypatch: pytest.MonkeyPatch) -> None:
+    tower, heard = engine._late.audio_tower(), []
+    hear = tower.embed
+    monkeypatch.setattr(tower, "embed", lambda sound: (heard.append(sound.samples.shape), hear(sound))[1])
+    engine.render([recipe(engine, seconds=0.5)], best_of=2)
+    engine.render([recipe(engine, seconds="auto")], best_of=2)
+    whole = round(engine.capabilities.auto_seconds * 16_000)
+    assert heard == [(1, 8000)] * 2 + [(1, whole)] * 2
 
 
 def test_a_sketch_that_is_no_sound_is_not_chosen(engine: AudioLDM, monkeypatch: pytest.MonkeyPatch) -> None:

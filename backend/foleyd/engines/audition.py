@@ -14,13 +14,13 @@ import torch
 from torch.nn import functional
 
 from foleyd import recipe
-from foleyd.choice import SKETCH_STEPS, STRIDE
+from foleyd.choice import SKETCH_STEPS, STRIDE, seed_behind
 from foleyd.engines import operations
 from foleyd.engines.audio_tower import AudioTower
 from foleyd.engines.base import Capabilities, SourceSound, Step
 from foleyd.engines.prompts import Prompts
 from foleyd.errors import RenderFailed
-from foleyd.recipe import SEED_LIMIT, Recipe, steps_taken
+from foleyd.recipe import Recipe, frames_at, steps_taken
 
 Progress = Callable[[Step], None]
 Sound = Callable[[Recipe, Progress], torch.Tensor]
@@ -45,26 +45,26 @@ class Audition:
         def stepped(step: Step) -> None:
             progress(Step(next(done), of))
 
+        chosen = [self._nearest(one, count, stepped) for one in recipes]
+        return chosen, lambda step: progress(Step(before + step.step, of))
+
+    def _nearest(self, made: Recipe, count: int, progress: Progress) -> Recipe:
+        said = functional.normalize(self._prompts.mixed(operations.words(made)), dim=-1)
+
         def near(sketch: Recipe) -> float:
-            return self._near(sketch, stepped)
+            heard = self._heard(sketch, progress)
+            return -1.0 if heard is None else float((heard * said).sum())
 
-        chosen = [max(sketches(one, count, self._able), key=near) for one in recipes]
-        return (
-            [recipe.change(one, seed=sketch.seed) for one, sketch in zip(recipes, chosen, strict=True)],
-            lambda step: progress(Step(before + step.step, of)),
-        )
+        return recipe.change(made, seed=max(sketches(made, count, self._able), key=near).seed)
 
-    def _near(self, sketch: Recipe, progress: Progress) -> float:
-        """How near what comes of `sketch` is to its words, -1 to 1; -1 for what is no sound."""
+    def _heard(self, sketch: Recipe, progress: Progress) -> torch.Tensor | None:
+        """The unit vector `[1, d]` of what will be kept of a sketch; None where that is no sound."""
         try:
             samples = self._sound(sketch, progress)
         except RenderFailed:
-            return -1.0
-        heard = self._tower.embed(SourceSound(samples.cpu().numpy(), self._able.rate))
-        if heard is None:
-            return -1.0
-        said = functional.normalize(self._prompts.mixed(operations.words(sketch)), dim=-1)
-        return float((heard * said).sum())
+            return None
+        kept = samples[:, : frames_at(sketch, self._able.rate)]
+        return self._tower.embed(SourceSound(kept.cpu().numpy(), self._able.rate))
 
 
 def sketches(made: Recipe, count: int, able: Capabilities) -> Iterator[Recipe]:
@@ -73,7 +73,7 @@ def sketches(made: Recipe, count: int, able: Capabilities) -> Iterator[Recipe]:
     for number in range(count):
         yield recipe.change(
             made,
-            seed=((made.seed or 0) + number * STRIDE) % SEED_LIMIT,
+            seed=seed_behind(made.seed or 0, number * STRIDE),
             steps=min(SKETCH_STEPS, made.steps or SKETCH_STEPS),
             vocoder="fast" if "fast" in able.vocoders else made.vocoder,
         )

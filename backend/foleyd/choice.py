@@ -25,8 +25,8 @@ def best_of(asked: int | None, base: Recipe, able: Capabilities, *, hurried: boo
     """Seeds to choose from for a sound of the recipe `base`, as it was asked for: `asked`, or where that is
     None the model's own number, and 1 where it does not apply.
 
-    `hurried`: whether there is a draft or a deadline, for which a model does not choose by itself. Raises
-    BadRequest where a choice was asked for that cannot be made.
+    `hurried`: whether something is to be heard soon (a draft, a part, by a deadline), for which a model does
+    not choose by itself. Raises BadRequest where a choice was asked for that cannot be made.
     """
     if asked is None:
         free = base.seed is None and base.operation in CHOSEN and not hurried

@@ -61,7 +61,7 @@ def test_the_starter_chooses_by_itself_and_tells_the_seed_that_it_took(client: C
 
 
 def test_one_is_no_choice_and_a_draft_has_the_seed_of_its_sound(client: Client) -> None:
-    for fields in ({"best_of": 1}, {"within_s": 3600.0}, {"draft": 2}, {"seed": 7}):
+    for fields in ({"best_of": 1}, {"within_s": 3600.0}, {"draft": 2}, {"early": True}, {"seed": 7}):
         drawn, result, steps = made(client, "church organ", **fields)
         assert steps <= 2 + STEPS  # of a draft and its sound
         assert {clip.seed for clip in result.clips} == {drawn}

@@ -17,6 +17,7 @@ import pytest
 
 import gated_worker
 from foleyd import messages as m
+from foleyd.choice import STRIDE
 from foleyd.client import AsyncClient
 from foleyd.errors import (
     BadRequest,
@@ -155,8 +156,10 @@ def test_a_killed_daemon_costs_neither_sound_nor_render(tmp_path: Path) -> None:
                 gated_worker.open_gate(tmp_path)
                 number, clip_id = await rendering
                 found = await line.check().clip(str(clip_id), audio=False)
-            assert (number, found.clips[0].seed) == (3, seed)
-            assert [source.recipe["seed"] for source in pads.candidates(2)] == [seed, seed + 1]
+            # chosen again from the same first seeds
+            taken = seed + STRIDE
+            assert (number, found.clips[0].seed) == (3, taken)
+            assert [source.recipe["seed"] for source in pads.candidates(2)] == [taken, taken + 1]
             assert (pads.get(2, "clip"), pads.get(2, "prompt")) == (clip_id, prompt)
             assert (pads.get(2, "state"), pads.get(2, "why"), orders.waiting) == ("ready", "", [])
             assert "away" in states[states.index("connected") :]
@@ -191,7 +194,7 @@ def test_a_daemon_that_ends_in_good_order_is_asked_again_too(tmp_path: Path) -> 
                 await rendering
             source = here.rig.pads.source(0)
             assert source is not None
-            assert source.recipe["seed"] == seed
+            assert source.recipe["seed"] == seed + STRIDE
 
     run(scenario)
 
@@ -213,7 +216,7 @@ def test_a_killed_worker_is_asked_again_with_the_same_seed(tmp_path: Path, daemo
             await rendering
             source = here.rig.pads.source(0)
             assert source is not None
-            assert source.recipe["seed"] == seed
+            assert source.recipe["seed"] == seed + STRIDE
             assert gated_worker.steps(daemon.home, "wait for the axe")[:3] == [0, 1, 2]
             assert gated_worker.steps(daemon.home, "wait for the axe").count(0) == 2
 
@@ -474,6 +477,7 @@ def test_the_line_tells_of_everybody_s_jobs(daemon: Served) -> None:
         ({"bars": "two"}, "bars is 'two'"),
         ({"bars": 2, "seconds": 1}, "both seconds and bars"),
         ({"by": "beat"}, "by is 'beat'"),
+        ({"best_of": 17}, "best_of is 17: give 1 to 16"),
         ({"draft": 0}, "draft is 0: give 1 to 200 steps"),
         ({"draft": "quick"}, "draft is 'quick'"),
         ({"early": 2}, "early is 2: give 1 or 0"),

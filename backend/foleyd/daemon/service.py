@@ -244,7 +244,7 @@ class Service:
         first, *_ = series(base, request.count)
         # the first look at a model reads its files: not in the loop
         prepared = await asyncio.to_thread(self._models.prepare, first)
-        hurried = request.draft is not None or request.within_s is not None
+        hurried = request.early or (request.draft, request.within_s) != (None, None)
         chosen = best_of(request.best_of, base, prepared.capabilities, hurried=hurried)
         requests = [
             msgspec.structs.replace(prepared, recipe=one, best_of=chosen)

@@ -63,7 +63,7 @@ class RenderRequest(Message, frozen=True, kw_only=True):
         Meta(
             description="Seeds to choose from, the recipe's own first: a sketch of each is listened to, and "
             "the one nearest to its words made. When absent, the model's own number where the recipe names "
-            "no seed, and 1 where it does, with within_s and with draft."
+            "no seed, and 1 where it does, and with within_s, draft or early."
         ),
     ] = None
     sources: Annotated[

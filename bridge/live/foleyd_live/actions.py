@@ -58,10 +58,10 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 
 _P = Argument("pad", "i", "1 to 64.")
 _PADS_PAIRS = (
-    "fields of a recipe, count, bars, by (bar): the pad's clip is ready by the next bar, draft: steps of a "
-    "first version that plays until the sound takes over at its loop point, within_s: seconds it may take, "
-    "early (1): presses play it while it is still being made, source: the clip, by its id, that an operation "
-    "starts from"
+    "fields of a recipe, count, bars, by (bar): the pad's clip is ready by the next bar, best_of: seeds that "
+    "the sound is chosen from, draft: steps of a first version that plays until the sound takes over at its "
+    "loop point, within_s: seconds it may take, early (1): presses play it while it is still being made, "
+    "source: the clip, by its id, that an operation starts from"
 )
 
 _ROWS: tuple[Action, ...] = (

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from foleyd import choice
 from foleyd import recipe as recipes
 from foleyd.errors import BadRequest, Busy, Cancelled, FoleydError, JobLost, NoDaemon, WorkerDied
 from foleyd.fields import FIELDS
@@ -21,7 +22,7 @@ from foleyd_live.tempo import Tempo
 
 MOST_DEATHS = 2
 """Deaths of a worker after which a render is asked for again: it may be what kills them."""
-OWN_PAIRS = ("count", "bars", "by", "draft", "within_s", "early", "source")
+OWN_PAIRS = ("count", "bars", "by", "best_of", "draft", "within_s", "early", "source")
 """Names beside those of a recipe's fields."""
 
 Progress = Callable[[float, float], object]
@@ -35,10 +36,12 @@ def _silent(share: float, eta: float) -> None:
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked of the daemon, and what is done with it. `bars` is None for a length in seconds; `draft`:
     steps of a first version, `within_s`: seconds until that, or the sound, has to be there; `early`: whether
-    it is heard while it is made; `source`: the clip that its operation starts from."""
+    it is heard while it is made; `best_of`: seeds that it is chosen from, None for as many as the daemon
+    chooses from by itself; `source`: the clip that its operation starts from."""
 
     fields: dict[str, Any]
     count: int = 1
+    best_of: int | None = None
     draft: int | None = None
     within_s: float | None = None
     early: bool = False
@@ -70,6 +73,9 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         count = whole(pairs.get("count", 1))
         if count is None or not 1 <= count <= MOST_CLIPS:
             raise BadRequest(f"count is {pairs['count']!r:.40}: give 1 to {MOST_CLIPS}.")
+        best_of = whole(pairs["best_of"]) if "best_of" in pairs else None
+        if "best_of" in pairs and (best_of is None or not 1 <= best_of <= choice.MOST):
+            raise BadRequest(f"best_of is {pairs['best_of']!r:.40}: give 1 to {choice.MOST}.")
         draft, within_s = whole(pairs["draft"]) if "draft" in pairs else None, pairs.get("within_s")
         if "draft" in pairs and (draft is None or not 1 <= draft <= 200):
             raise BadRequest(f"draft is {pairs['draft']!r:.40}: give 1 to 200 steps.")
@@ -89,6 +95,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             fields=fields,
             count=count,
+            best_of=best_of,
             draft=draft,
             within_s=within_s,
             early=bool(early),
@@ -114,6 +121,7 @@ class Order:
             **bars,
             **from_clip,
             "count": wish.count,
+            "best_of": wish.best_of,
             **wish.haste,
         }
         self.promise: Promise | None = None

@@ -111,7 +111,7 @@ def test_the_command_writes_the_seed_that_was_taken(
     named = run(*command, "--seed", seed, "--json")
     assert [clip["clip_id"] for clip in named.json["clips"]] == [read_meta(path).clip_id]
     for wrong, said in (
-        (("--best-of", 17), "17"),
+        (("--best-of", 17), "less than or equal to 16"),
         (("--best-of", 2, "--draft", 2), "a draft's seed is not chosen"),
         (("--best-of", 2, "--operation", "vary", "--centre", 3), "operation is 'vary'"),
     ):

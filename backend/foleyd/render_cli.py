@@ -46,8 +46,9 @@ Examples:
 \b
 Seeds: clip k of a prompt (from 0) has seed S + k. S is --seed, else with --from the clip's own,
 else drawn for each prompt. The seed is told with every clip and is part of its file name.
-One that is drawn is the best of several, see --best-of: each is sketched in four steps and
-listened to, and the one nearest to its words is made. Drafts and --within take the first.
+One that is drawn is the first of several that the clip is chosen from (--best-of): each is
+sketched in four steps and listened to, and the one nearest to its words is made. Drafts and
+--within take the first.
 
 \b
 Files: the file that -o FILE names is replaced. In a folder no other clip is overwritten: where

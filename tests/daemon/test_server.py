@@ -14,6 +14,7 @@ import pytest
 import gated_worker
 from foleyd import messages as m
 from foleyd.audio.export import read_clip
+from foleyd.choice import STRIDE, seed_behind
 from foleyd.client import BlockingHandle, Client
 from foleyd.errors import BadRequest, Busy, Cancelled, FoleydError, JobLost, RenderFailed, TooSlow
 from foleyd.messages import JobEvent, LibraryRequest
@@ -134,7 +135,11 @@ def test_seeds_are_drawn_where_none_is_given_and_told(client: Client) -> None:
     handle = client.render("drawn", steps=STEPS, seconds=0.5, count=2)
     first, second = (recipe["seed"] for recipe in handle.reply.recipes)
     assert 0 <= first < second == first + 1 < 2**24
-    assert [clip.seed for clip in handle.result(PATIENCE).clips] == [first, second]
+    # the worker says which were taken of those that the model chooses from
+    taken = [clip.seed for clip in handle.result(PATIENCE).clips]
+    assert taken == [seed_behind(one, STRIDE) for one in (first, second)]
+    handle = client.render("drawn", steps=STEPS, seconds=0.5, best_of=1)
+    assert [clip.seed for clip in handle.result(PATIENCE).clips] == [handle.reply.recipes[0]["seed"]]
 
 
 def test_two_clients_share_a_render_and_one_may_leave(open_client: Open, served: Served) -> None:

@@ -236,7 +236,7 @@ def test_a_clip_is_cut_levelled_and_padded():
 def test_every_ask_is_rendered_in_its_order(world):
     row = int(world.held()[0])
     asks = [Ask(world.captions[row][0], 1), *[Ask("something else", seed) for seed in range(6)]]
-    made = render(Player(world), asks, 2, [].append)
+    made = render(Player(world), asks, 2, 1, [].append)
     assert len(made) == 7
     assert np.allclose(made[0].mel, heard(world.wave(row)).mel, atol=1e-3)
     assert not np.allclose(made[1].mel, made[0].mel, atol=1)
@@ -250,11 +250,12 @@ def test_the_codec_is_measured_on_clips_that_nobody_has_heard(world):
 
 def test_the_command_measures_the_starter(folder, monkeypatch, capsys):
     monkeypatch.setattr(report, "World", partial(World, steps=10))
-    options = ("--steps", "1", "--part", "0.01", "--runtime", "torch", "--json")
+    options = ("--steps", "1", "--part", "0.01", "--best-of", "2", "--runtime", "torch", "--json")
     assert cli.main(["bench", "measures", "--work", str(folder), *options]) == 0
     body = json.loads(capsys.readouterr().out)
     assert [row["steps"] for row in body["rows"]] == [1]
     assert body["rows"][0]["seconds"] > 0
+    assert body["best_of"] == 2
     assert set(body["clips"]) == set(report.TRIALS)
     assert body["error"] is None
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from foleyd.audio.export import read_meta, read_recipe
-from foleyd.choice import SKETCH_STEPS, STRIDE
+from foleyd.choice import SKETCH_STEPS, STRIDE, seed_behind
 from foleyd.client import Client, Result
 from foleyd.engines import catalog, checkpoint
 from foleyd.errors import BadRequest
@@ -47,7 +47,7 @@ def test_the_starter_chooses_by_itself_and_tells_the_seed_that_it_took(client: C
     drawn, result, steps = made(client, "church organ")
     assert steps == USUAL * SKETCH_STEPS + STEPS
     [clip] = result.clips
-    assert (clip.seed - drawn) in [number * STRIDE for number in range(USUAL)]
+    assert clip.seed in [seed_behind(drawn, number * STRIDE) for number in range(USUAL)]
     assert clip.recipe["seed"] == clip.seed
     assert result.notes == ()
     # what the clip says of itself names the very sound, which is there already
@@ -72,7 +72,7 @@ def test_each_clip_of_a_request_is_chosen(client: Client) -> None:
     taken = [clip.seed for clip in result.clips]
     assert len(set(taken)) == 2
     for number, seed in enumerate(taken):
-        assert (seed - drawn - number) in [place * STRIDE for place in range(3)]
+        assert seed in [seed_behind(drawn + number, place * STRIDE) for place in range(3)]
 
 
 def test_over_osc_it_is_a_pair_as_any_other(served: Served, client: Client) -> None:

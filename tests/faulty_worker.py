@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foleyd.choice import STRIDE
+from foleyd.choice import STRIDE, seed_behind
 from foleyd.daemon import worker
 from foleyd.daemon.frames import Load
 from foleyd.engines.base import NO_SOURCES, LoadStep, Piece, SourceSound, Step, Take
@@ -81,7 +81,7 @@ class FaultyEngine:
     ) -> list[Take]:
         self._renders += 1
         if best_of > 1:  # what is taken is not what was tried first
-            recipes = [change(one, seed=(one.seed or 0) + STRIDE) for one in recipes]
+            recipes = [change(one, seed=seed_behind(one.seed or 0, STRIDE)) for one in recipes]
         for step in range(1, (recipes[0].steps or 4) + 1):
             if cancelled():
                 raise Cancelled("The render was cancelled.")

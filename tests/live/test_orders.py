@@ -17,7 +17,7 @@ import pytest
 
 import gated_worker
 from foleyd import messages as m
-from foleyd.choice import STRIDE
+from foleyd.choice import STRIDE, seed_behind
 from foleyd.client import AsyncClient
 from foleyd.errors import (
     BadRequest,
@@ -157,9 +157,12 @@ def test_a_killed_daemon_costs_neither_sound_nor_render(tmp_path: Path) -> None:
                 number, clip_id = await rendering
                 found = await line.check().clip(str(clip_id), audio=False)
             # chosen again from the same first seeds
-            taken = seed + STRIDE
+            taken = seed_behind(seed, STRIDE)
             assert (number, found.clips[0].seed) == (3, taken)
-            assert [source.recipe["seed"] for source in pads.candidates(2)] == [taken, taken + 1]
+            assert [source.recipe["seed"] for source in pads.candidates(2)] == [
+                taken,
+                seed_behind(seed + 1, STRIDE),
+            ]
             assert (pads.get(2, "clip"), pads.get(2, "prompt")) == (clip_id, prompt)
             assert (pads.get(2, "state"), pads.get(2, "why"), orders.waiting) == ("ready", "", [])
             assert "away" in states[states.index("connected") :]
@@ -194,7 +197,7 @@ def test_a_daemon_that_ends_in_good_order_is_asked_again_too(tmp_path: Path) -> 
                 await rendering
             source = here.rig.pads.source(0)
             assert source is not None
-            assert source.recipe["seed"] == seed + STRIDE
+            assert source.recipe["seed"] == seed_behind(seed, STRIDE)
 
     run(scenario)
 
@@ -216,7 +219,7 @@ def test_a_killed_worker_is_asked_again_with_the_same_seed(tmp_path: Path, daemo
             await rendering
             source = here.rig.pads.source(0)
             assert source is not None
-            assert source.recipe["seed"] == seed + STRIDE
+            assert source.recipe["seed"] == seed_behind(seed, STRIDE)
             assert gated_worker.steps(daemon.home, "wait for the axe")[:3] == [0, 1, 2]
             assert gated_worker.steps(daemon.home, "wait for the axe").count(0) == 2
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foleyd.errors import BadRequest
-from foleyd.recipe import DRAWN_SEEDS, SEED_LIMIT, Recipe, length
+from foleyd.recipe import DRAWN_SEEDS, SEED_LIMIT, Recipe
 
 if TYPE_CHECKING:
     from foleyd.engines.base import Capabilities
@@ -30,7 +30,7 @@ def best_of(asked: int | None, base: Recipe, able: Capabilities, *, hurried: boo
     """
     if asked is None:
         free = base.seed is None and base.operation in CHOSEN and not hurried
-        return able.best_of if free and not _is_long(base, able) else 1
+        return able.best_of if free and not able.in_windows(base) else 1
     if asked == 1:
         return 1
     for wrong, said in (
@@ -42,7 +42,7 @@ def best_of(asked: int | None, base: Recipe, able: Capabilities, *, hurried: boo
             not able.audio_tower,
             "the model has no audio tower to listen with: choose one that has, such as the starter",
         ),
-        (_is_long(base, able), f"a choice is made up to {able.seconds[1]:g} s: give fewer seconds"),
+        (able.in_windows(base), f"a choice is made up to {able.seconds[1]:g} s: give fewer seconds"),
     ):
         if wrong:
             raise BadRequest(f"best_of is {asked}, but {said}.")
@@ -52,8 +52,3 @@ def best_of(asked: int | None, base: Recipe, able: Capabilities, *, hurried: boo
 def seed_behind(seed: int, by: int) -> int:
     """The seed that lies so far behind another; one that a host with float32 can send back stays so."""
     return (seed + by) % (DRAWN_SEEDS if seed < DRAWN_SEEDS else SEED_LIMIT)
-
-
-def _is_long(base: Recipe, able: Capabilities) -> bool:
-    """Whether the sound is made in windows, of which each sketch would have as many."""
-    return (length(base) or 0) > able.seconds[1]

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from foleyd.choice import MOST
+
 AUTO = "auto"
 
 Device = Annotated[
@@ -34,6 +36,16 @@ Runtime = Annotated[
 ]
 Threads = Annotated[
     int | None, typer.Option(min=1, metavar="NUMBER", help="CPU threads.", show_default="all cores")
+]
+BestOf = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST,
+        metavar="NUMBER",
+        help="Seeds that each clip is chosen from; the model's own number when absent.",
+        show_default=False,
+    ),
 ]
 
 

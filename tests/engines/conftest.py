@@ -18,6 +18,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return random_model.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32})
 
 
+@pytest.fixture(scope="session")
+def hearing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one that hears, too. Not to be changed."""
+    card = {"min_generate_seconds": 0.32}
+    return random_model.build(tmp_path_factory.mktemp("hearing"), card=card, hears=True)
+
+
 @pytest.fixture(scope="module")
 def engine(folder: Path) -> Iterator[AudioLDM]:
     """One for the tests of a file."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import audioldm_reference as reference
-from foleyd.bench import random_model as tiny
 from foleyd.choice import SKETCH_STEPS, STRIDE
-from foleyd.engines import audition, base
+from foleyd.engines import audition
 from foleyd.engines.audioldm import AudioLDM
 from foleyd.engines.base import SourceSound, Step
 from foleyd.errors import Cancelled
@@ -22,12 +21,9 @@ COUNT = 3
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AudioLDM]:
-    folder = tiny.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32}, hears=True)
-    loaded = base.load(folder)
-    assert isinstance(loaded, AudioLDM)
-    yield loaded
-    loaded.unload()
+def folder(hearing: Path) -> Path:
+    """The engine's."""
+    return hearing
 
 
 def recipe(engine: AudioLDM, **values: object) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,12 +28,9 @@ TONE, NOISE, SILENCE = SOUNDS
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AudioLDM]:
-    folder = tiny.build(tmp_path_factory.mktemp("tiny"), card={"min_generate_seconds": 0.32}, hears=True)
-    loaded = base.load(folder)
-    assert isinstance(loaded, AudioLDM)
-    yield loaded
-    loaded.unload()
+def folder(hearing: Path) -> Path:
+    """The engine's."""
+    return hearing
 
 
 def recipe(engine: AudioLDM, **values: object) -> Recipe:

@@ -10,7 +10,6 @@ import msgspec
 import typer
 
 from foleyd import computing
-from foleyd.choice import MOST
 from foleyd.output import Output
 
 app = typer.Typer(
@@ -285,16 +284,7 @@ def measure_sounds(
         float,
         typer.Option(min=0.01, max=1, metavar="SHARE", help="The part of each measure's clips to render."),
     ] = 1.0,
-    best_of: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=MOST,
-            metavar="NUMBER",
-            help="Seeds that each clip is chosen from; the model's own number when absent.",
-            show_default=False,
-        ),
-    ] = None,
+    best_of: computing.BestOf = None,
     device: computing.Device = computing.AUTO,
     runtime: computing.Runtime = computing.AUTO,
     threads: computing.Threads = None,

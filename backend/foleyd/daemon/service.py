@@ -273,7 +273,7 @@ class Service:
     async def _wanted(self, order: Order, *, may_wait: bool) -> Wanted:
         made = order.request.recipe
         kept: Finishes | None = None
-        if order.request.best_of == 1 and self.library.takes.has(made):
+        if self.library.takes.has(made):
             kept = await self.dispatcher.find(order)
             if kept is not None:
                 self.metrics.renders.labels("kept").inc()

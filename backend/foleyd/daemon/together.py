@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from foleyd import recipe
 from foleyd.daemon.models import Request
 from foleyd.engines.base import SHARED
 
@@ -17,7 +16,7 @@ def alike(request: Request, runtime: str) -> str:
     runtime that it insists on, and what the engine asks for; "" where it is made alone, as everything that
     starts from a source is, and what is longer than one piece."""
     made = request.recipe
-    windows = (recipe.length(made) or 0.0) > request.capabilities.seconds[1]
+    windows = request.capabilities.in_windows(made)
     if made.operation in APART or made.sources or windows or not request.frames:
         return ""
     shared = (request.model.id, request.model.revision, runtime, request.frames, request.best_of)

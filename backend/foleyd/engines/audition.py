@@ -39,7 +39,7 @@ class Audition:
     ) -> tuple[list[Recipe], Progress]:
         """The resolved recipes, each with that of `count` seeds whose sketch is nearest to its words, and a
         progress that goes on where that of the sketches ended."""
-        before = len(recipes) * steps(recipes[0], count)
+        before = len(recipes) * count * steps(recipes[0])
         done, of = itertools.count(1), before + steps_taken(recipes[0])
 
         def stepped(step: Step) -> None:
@@ -74,11 +74,11 @@ def sketches(made: Recipe, count: int, able: Capabilities) -> Iterator[Recipe]:
         yield recipe.change(
             made,
             seed=seed_behind(made.seed or 0, number * STRIDE),
-            steps=min(SKETCH_STEPS, made.steps or SKETCH_STEPS),
+            steps=steps(made),
             vocoder="fast" if "fast" in able.vocoders else made.vocoder,
         )
 
 
-def steps(made: Recipe, count: int) -> int:
-    """Sampling steps of `count` sketches of a recipe together."""
-    return count * min(SKETCH_STEPS, made.steps or SKETCH_STEPS)
+def steps(made: Recipe) -> int:
+    """Sampling steps of a sketch of a resolved recipe: one that has fewer is its own sketch."""
+    return min(SKETCH_STEPS, made.steps or SKETCH_STEPS)

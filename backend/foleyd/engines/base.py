@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from foleyd.engines.folder import INDEX
 from foleyd.errors import BadRequest, ModelBroken, ModelMissing
 from foleyd.fields import LONG, longest
-from foleyd.recipe import Recipe
+from foleyd.recipe import Recipe, length
 
 BY_EAR = frozenset({"like"})
 """Operations that hear their source by the audio tower, not by the autoencoder."""
@@ -72,6 +72,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     def longest(self, operation: str) -> float:
         """The most seconds that it makes of an operation, in windows where those go on."""
         return max(self.seconds[1], longest(operation)) if operation in LONG else self.seconds[1]
+
+    def in_windows(self, recipe: Recipe) -> bool:
+        """Whether a sound is longer than one piece."""
+        return (length(recipe) or 0) > self.seconds[1]
 
     def check(self, recipe: Recipe, name: str = "this model") -> None:
         """Raise BadRequest where a recipe asks the model, which is called `name`, for what it cannot do."""

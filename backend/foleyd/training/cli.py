@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from foleyd.choice import MOST
+from foleyd import computing
 from foleyd.errors import FoleydError
 
 app = typer.Typer(
@@ -212,15 +212,7 @@ def judge(
         str, typer.Option(help="Model to measure: a name from 'foleyd models list', or a folder.")
     ] = "starter",
     seeds: Annotated[int, typer.Option(min=1, help="Clips a prompt.")] = 5,
-    best_of: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=MOST,
-            help="Seeds that each clip is chosen from; the model's own number when absent.",
-            show_default=False,
-        ),
-    ] = None,
+    best_of: computing.BestOf = None,
     sheet: Annotated[
         Path | None,
         typer.Option(help="PNG of each prompt's first clip beside a real one.", show_default=False),

@@ -412,5 +412,8 @@ def load_engine(
         # the files stay mapped: weights are used from there, or were copied into another type
         rest = partial(memory.let_go, folder)
         prompts = Prompts(*words(folder), tower=tower, device=machine.device, rest=rest)
+        with torch.inference_mode():
+            # guidance turns away from no words at all, so every render wants them, and the first call is slow
+            prompts.embed([""])
     networks = Networks(prompts, denoise, decode, *vocoders)
     return AudioLDM(about, networks, machine, pinned=runtime not in ("auto", "torch"))

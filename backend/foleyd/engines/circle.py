@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from foleyd.diffusion.guidance import Network
+from foleyd.engines import sounding
 
 MARGIN = 16
 """Latent frames wrapped around each end, at least: 0.64 s in the published checkpoints, most of what a
@@ -71,7 +72,7 @@ def wrapped(tensor: torch.Tensor, axis: int, before: int, count: int) -> torch.T
 
 
 def sound(
-    vocode: Callable[[torch.Tensor], torch.Tensor],
+    vocoder: Callable[[torch.Tensor], torch.Tensor],
     mel: torch.Tensor,
     *,
     seconds: Fraction,
@@ -87,7 +88,8 @@ def sound(
     frames = max(1, round(seconds * rate / hop))
     even = torch.from_numpy(_even(mel[0].cpu().numpy(), frames)).to(mel.device)[None]
     margin = MEL_MARGIN if reach is None else reach
-    samples = vocode(wrapped(even, 1, margin, frames + 2 * margin))
+    around = wrapped(even, 1, margin, frames + 2 * margin)
+    samples = torch.cat(list(sounding.vocode(vocoder, around, hop, reach)), dim=1)
     own = samples[:, margin * hop : (margin + frames) * hop]
     wanted = round(seconds * rate)
     if wanted == own.shape[1]:

@@ -76,11 +76,13 @@ def parts(about: Checkpoint) -> list[Part]:
                 _drawn(rows, about.embedding),
             ),
             every_step=True,
+            lengths=about.lengths(),
         ),
         Part(
             "vae",
             lambda: Decoder(weights.diffuser(AutoencoderKL, folder / "vae")),
             lambda rows, frames: (latents(rows, frames),),
+            lengths=about.lengths(),
         ),
         own,
         *([fast] if fast is not None else []),

@@ -99,8 +99,7 @@ def _compile(model: Path) -> None:
     runtime = open_runtime("openvino", "cpu", "auto", None, model)
     for part in _parts(about):
         network: Any = runtime.place(part)
-        for frames in about.lengths() if part.every_step else about.lengths()[:1]:
-            network.get_ready(frames)
+        network.compile()
     runtime.release()
 
 

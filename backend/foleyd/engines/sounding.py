@@ -7,6 +7,7 @@ samples are those of the whole, the first of them exist early, and memory does n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +23,13 @@ from foleyd.engines.weights import pretrained
 from foleyd.errors import ModelBroken
 from foleyd.runtime import Part
 
-FIRST_FRAMES = 64
-"""Mel frames of the first piece, 0.64 s in the published checkpoints; each after it is twice as long."""
-MOST_FRAMES = 2048
-"""Mel frames of the longest piece, so that memory does not grow with minutes."""
+WINDOW_FRAMES = 180
+"""Mel frames that such a vocoder is called with at once, 1.8 s in the published checkpoints: always as many,
+so that a runtime can have everything ready for just that. What it computes then stays near the processor: a
+frame takes least at about this length (`foleyd bench speed`), and half as much again at twice of it."""
 WHOLE_FRAMES = 4096
-"""Up to so many mel frames a vocoder that does not say how far it looks is run on the whole."""
+"""Mel frames that a vocoder which does not say how far it looks is called with at once, so that memory does
+not grow with minutes."""
 MARGIN = 64
 """Mel frames around a piece for such a vocoder; a `foleyd.engines.vocoder.FrameVocoder` looks 31 far."""
 QUIET_MEL = -4.0
@@ -81,33 +83,68 @@ def own(about: Checkpoint) -> Part:
             f"{about.folder.name} has a vocoder of the unknown kind {about.vocoder!r}: foleyd runs "
             f"{', '.join(KINDS)}."
         )
-    return _part("vocoder", KINDS[about.vocoder], about.folder / "vocoder", about)
+    return _part("vocoder", KINDS[about.vocoder], about.folder / "vocoder", about, about.reach)
 
 
 def fast(about: Checkpoint) -> Part | None:
     """The starter's vocoder for a checkpoint that speaks the same log-mel, else None."""
     if "fast" not in about.capabilities.vocoders:
         return None
-    return replace(_part("fast_vocoder", KINDS["FrameVocoder"], STARTER / "vocoder", about), usual=False)
+    return replace(
+        _part("fast_vocoder", KINDS["FrameVocoder"], STARTER / "vocoder", about, None), usual=False
+    )
 
 
-def _part(name: str, kind: Kind, folder: Path, about: Checkpoint) -> Part:
+def _part(name: str, kind: Kind, folder: Path, about: Checkpoint, reach: int | None) -> Part:
     shape = about.geometry
 
     def mel(rows: int, frames: int) -> tuple[Any, ...]:
         size = (rows, frames * shape.vae_factor, shape.bins * shape.vae_factor)
         return (torch.randn(size, generator=torch.Generator().manual_seed(0)) + QUIET_MEL,)
 
-    return Part(name, lambda: Sounder(kind.load(folder)), mel, precision=kind.precision)
+    return Part(
+        name,
+        lambda: Sounder(kind.load(folder)),
+        mel,
+        precision=kind.precision,
+        lengths=_lengths(about, reach),
+    )
 
 
-def pieces(frames: int, reach: int | None) -> Iterator[tuple[int, int]]:
-    """Where the pieces of `frames` mel frames begin and end; one piece where `reach` is None."""
-    begin, size = 0, frames if reach is None else FIRST_FRAMES
-    while begin < frames:
-        end = min(frames, begin + size)
-        yield begin, end
-        begin, size = end, min(2 * size, MOST_FRAMES)
+def _lengths(about: Checkpoint, reach: int | None) -> tuple[int, ...]:
+    """The latent frames that a vocoder of this `reach` is called with; none where that is quick anyway."""
+    if reach is None:
+        return ()
+    longest = window(reach) // about.geometry.vae_factor
+    return (*(frames for frames in about.lengths() if frames < longest), longest)
+
+
+def window(reach: int | None) -> int:
+    """Mel frames that a vocoder of this `reach` is called with at once, a multiple of four; of one that looks
+    far two thirds are kept."""
+    return WHOLE_FRAMES if reach is None else max(WINDOW_FRAMES, 4 * math.ceil(1.5 * reach))
+
+
+class Span(NamedTuple):
+    """One call: the mel frames `first` to `last` go in, of what comes out `begin` to `end` are kept."""
+
+    first: int
+    begin: int
+    end: int
+    last: int
+
+
+def spans(frames: int, reach: int | None) -> Iterator[Span]:
+    """The calls that make `frames` mel frames into samples: all as long as `window` says, but for the only
+    one of a shorter clip."""
+    size, margin = window(reach), MARGIN if reach is None else reach
+    end = 0
+    while end < frames:
+        begin = end
+        first = max(0, min(begin - margin, frames - size))
+        last = min(frames, first + size)
+        end = last if last == frames else last - margin
+        yield Span(first, begin, end, last)
 
 
 def vocode(
@@ -118,15 +155,11 @@ def vocode(
 ) -> Iterator[torch.Tensor]:
     """The samples `[n, …]` of log-mel `[n, frames, bins]`, piece by piece.
 
-    `reach`: frames on each side that can change a frame's samples; None vocodes the whole at once, unless it
-    is longer than `WHOLE_FRAMES`.
+    `reach`: frames on each side that can change a frame's samples; None for a vocoder that is quick enough to
+    be run on the whole, up to `WHOLE_FRAMES`.
     """
-    frames = mel.shape[1]
-    if reach is None and frames > WHOLE_FRAMES:
-        reach = MARGIN
-    for begin, end in pieces(frames, reach):
-        first = max(0, begin - (reach or 0))
-        samples = vocoder(mel[:, first : end + (reach or 0)])
+    for first, begin, end, last in spans(mel.shape[1], reach):
+        samples = vocoder(mel[:, first:last])
         yield samples[:, (begin - first) * hop : (end - first) * hop]
 
 

@@ -23,7 +23,9 @@ class Part:
     holds for all of them; for clips of that many latent frames. A runtime that has the network in a format
     of its own leaves `build` alone. `precision` overrides the runtime's, for networks that run rarely and
     lose by rounding. `every_step`: whether it is called at every step, which pays for more work beforehand.
-    `usual`: whether every render calls it.
+    `usual`: whether every render calls it. `lengths`: the latent frames that it is nearly always called with,
+    in ascending order; a longer clip is given to it in pieces of the last, where it is not called at every
+    step.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Part:
     precision: str | None = None
     every_step: bool = False
     usual: bool = True
+    lengths: Sequence[int] = ()
 
     def length_axes(self) -> list[int | None]:
         """The axis of each input that grows with the clip, None for an input that does not grow."""

@@ -24,8 +24,10 @@ from foleyd.runtime.prepared import Prepared, precision_option
 
 SIDE_BY_SIDE = 2
 """Rows of a network of every step that run at once."""
-RESIDENT_BYTES = 512 * 2**20
+RESIDENT_BYTES = 256 * 2**20
 """Weights that one network may hold ready in several shapes; one shape may be larger."""
+EVERY_STEP_BYTES = 512 * 2**20
+"""As that, of a network of every step."""
 SHORT_FRAMES = 8
 """Latent frames of the call that packs the weights of a network for all lengths."""
 BLOBS = "blobs"
@@ -132,8 +134,13 @@ class Shape:
 
 
 class Compiled:
-    """A prepared network, compiled when it is first called: for each length apart if it is called at every
-    step, where a fixed shape is a third faster, else once for all lengths."""
+    """A prepared network, compiled when it is first called: for each of its part's lengths apart, and once
+    for all others.
+
+    A fixed shape is up to a third faster, and has everything ready when it is loaded. A network for all
+    lengths makes code for each new one in its first call, which on AMX takes several times as long as the
+    call.
+    """
 
     def __init__(
         self, core: Any, path: Path, part: Part, options: dict[str, str], threads: Callable[[], int]
@@ -143,7 +150,12 @@ class Compiled:
         self._core, self._path, self._options = core, path, options
         self._threads = threads
         self._ready: OrderedDict[tuple[Any, ...], Shape] = OrderedDict()
-        self._most = max(1, RESIDENT_BYTES // path.with_suffix(".bin").stat().st_size)
+        room = EVERY_STEP_BYTES if part.every_step else RESIDENT_BYTES
+        self._most = max(1, room // path.with_suffix(".bin").stat().st_size)
+        assert part.inputs is not None
+        self._lengths = {
+            tuple(tuple(tensor.shape[1:]) for tensor in part.inputs(1, frames)) for frames in part.lengths
+        }
 
     def __call__(self, *tensors: torch.Tensor) -> torch.Tensor:
         """As the module that it was made of: tensors with a row a clip, or without rows for all of them."""
@@ -167,31 +179,37 @@ class Compiled:
         return torch.cat(made)
 
     def get_ready(self, frames: int) -> None:
-        """Compile for clips of so many latent frames, without a call; a network for all lengths is called
-        with a short one, because its first call packs its weights."""
+        """Compile for clips of so many latent frames, and call it once: the first call packs the weights."""
         assert self.part.inputs is not None
-        if self.part.every_step:
+        lengths = self.part.lengths or (SHORT_FRAMES,)
+        own = next((length for length in lengths if length >= frames), lengths[-1])
+        self(*self.part.inputs(SIDE_BY_SIDE if self.part.every_step else 1, own))
+
+    def compile(self) -> None:
+        """Leave every shape that a render may need on the disk, compiled."""
+        assert self.part.inputs is not None
+        for frames in self.part.lengths:
             self._shape([tuple(tensor.shape) for tensor in self.part.inputs(1, frames)])
-        else:
-            self(*self.part.inputs(1, SHORT_FRAMES))
+        if not self.part.every_step:
+            self._shape([tuple(tensor.shape) for tensor in self.part.inputs(1, SHORT_FRAMES)])
 
     def release(self) -> None:
         """Drop what is compiled."""
         self._ready.clear()
 
     def _shape(self, shapes: list[tuple[int, ...]]) -> Shape:
-        key: tuple[Any, ...] = (self._threads(),)
-        if self.part.every_step:
-            key += tuple(shape[1:] for shape in shapes)
+        own = tuple(shape[1:] for shape in shapes)
+        fixed = self.part.every_step or own in self._lengths
+        key: tuple[Any, ...] = (self._threads(), *(own if fixed else ()))
         if key not in self._ready:
             while len(self._ready) >= self._most:
                 self._ready.popitem(last=False)
-            self._ready[key] = Shape(self._compile(shapes))
+            self._ready[key] = Shape(self._compile(shapes, fixed))
             memory.let_go(self._path.parent)
         self._ready.move_to_end(key)
         return self._ready[key]
 
-    def _compile(self, shapes: list[tuple[int, ...]]) -> list[Any]:
+    def _compile(self, shapes: list[tuple[int, ...]], fixed: bool) -> list[Any]:
         threads = self._threads()
         streams = min(SIDE_BY_SIDE, threads) if self.part.every_step else 1
         told = {
@@ -201,9 +219,11 @@ class Compiled:
             # compiled without the weights, which lie beside it: a few megabytes a shape
             "CACHE_MODE": "OPTIMIZE_SIZE",
         }
-        wanted = [
-            self._fixed(shape, axis) for shape, axis in zip(shapes, self.part.length_axes(), strict=True)
-        ]
+        wanted = [[1, *shape[1:]] if shape else [] for shape in shapes]
+        if not fixed:
+            for shape, axis in zip(wanted, self.part.length_axes(), strict=True):
+                if axis is not None:
+                    shape[axis] = -1
         kept = self._blob(f"{wanted} {told}")
         network = self._kept(kept, told)
         if network is None:
@@ -214,12 +234,6 @@ class Compiled:
             kept.parent.mkdir(exist_ok=True)
             write_whole(kept, network.export_model().getvalue())
         return [network.create_infer_request() for _ in range(streams)]
-
-    def _fixed(self, shape: tuple[int, ...], axis: int | None) -> list[int]:
-        fixed = [1, *shape[1:]] if shape else []
-        if axis is not None and not self.part.every_step:
-            fixed[axis] = -1
-        return fixed
 
     def _blob(self, what: str) -> Path:
         return self._path.parent / BLOBS / f"{self._path.stem}-{sha256(what.encode()).hexdigest()[:16]}.blob"

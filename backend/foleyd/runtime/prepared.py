@@ -19,8 +19,8 @@ import msgspec
 from foleyd import paths
 from foleyd.engines.folder import model_files
 
-FORMAT = 2
-"""Counted up when networks are exported or tried in another way."""
+FORMAT = 3
+"""Counted up when networks are exported, tried or compiled in another way."""
 RECORD = "prepared.json"
 PACKAGE = "openvino"
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}

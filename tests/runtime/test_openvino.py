@@ -23,6 +23,7 @@ from foleyd.daemon import frames
 from foleyd.daemon.supervisor import Supervisor, WorkerState
 from foleyd.engines import base, catalog, checkpoint, prepare
 from foleyd.engines.audioldm import AudioLDM
+from foleyd.engines.sounding import WINDOW_FRAMES
 from foleyd.errors import BadRequest, FoleydError
 from foleyd.recipe import Recipe
 from foleyd.runtime import open_runtime, prepared
@@ -135,6 +136,22 @@ def test_what_every_render_calls_is_there_with_the_model(ready: Ready) -> None:
     shapes = {name: list(network._ready) for name, network in networks.items()}
     assert here.render([usual])[0].runtime == "openvino"
     assert {name: list(network._ready) for name, network in networks.items()} == shapes
+    here.unload()
+
+
+def test_renders_of_every_usual_length_call_networks_of_fixed_shapes(ready: Ready) -> None:
+    here = engine(ready, runtime="openvino")
+    networks = {network.part.name: network for network in runtime(here)._networks}
+    vocoder, frames = here.networks.vocode, []
+    here.networks.vocode = lambda mel: frames.append(mel.shape[1]) or vocoder(mel)
+    for seconds in (2.0, 3.0, 6.5):
+        here.render([recipe(here, seconds=seconds, steps=1)])
+    assert set(frames) == {WINDOW_FRAMES}
+    for_all_lengths = (here.threads,)
+    assert [name for name, network in networks.items() if for_all_lengths in network._ready] == []
+    # a short loop with its ends around it is no usual length
+    here.render([recipe(here, operation="loop", seconds=0.5, steps=1)])
+    assert [name for name, network in networks.items() if for_all_lengths in network._ready] == ["vocoder"]
     here.unload()
 
 

@@ -195,6 +195,16 @@ def test_resolving_fills_what_is_open_and_keeps_what_is_said() -> None:
     assert not recipes.is_resolved(make(prompt="x"))
 
 
+@pytest.mark.parametrize(("likeness", "guidance"), [(0.0, 2.5), (0.1, 2.0), (1.0, 2.0)])
+def test_what_is_made_by_ear_is_guided_less(likeness: float, guidance: float) -> None:
+    like = make(
+        prompt="x", operation="like", likeness=likeness, sources=[Source(role="source", sha256="0" * 64)]
+    )
+    assert resolve(like, Modest()).guidance == guidance
+    assert resolve(like, Modest(guidance=1.5)).guidance == 1.5
+    assert resolve(recipes.change(like, guidance=4.0), Modest()).guidance == 4.0
+
+
 def test_drawn_seeds_differ_and_survive_float32() -> None:
     seeds = [resolve(make(prompt="x"), Modest()).seed for _ in range(50)]
     assert len(set(seeds)) > 40

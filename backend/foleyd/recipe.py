@@ -79,6 +79,9 @@ __all__ = [
 FORMAT = 1
 """Version of the JSON document; raised only if an old document could no longer be read as it was meant."""
 
+GUIDANCE_BY_EAR = 2.0
+"""Guidance of a sound like another, at most, where the recipe names none. A denoiser was trained with where
+words lie; what is heard lies beside them, and guided further a short drum falls silent."""
 DRAWN_SEEDS = 2**24
 """Seeds that foleyd draws are below this: hosts that only know float32 must be able to send them back."""
 
@@ -286,11 +289,16 @@ def resolve(recipe: Recipe, defaults: Defaults, *, draw: Callable[[int], int] = 
     filled: dict[str, object] = {
         "seed": draw(DRAWN_SEEDS) if recipe.seed is None else recipe.seed,
         "steps": defaults.steps if recipe.steps is None else recipe.steps,
-        "guidance": defaults.guidance if recipe.guidance is None else recipe.guidance,
+        "guidance": _guidance(recipe, defaults) if recipe.guidance is None else recipe.guidance,
         "scheduler": defaults.scheduler if recipe.scheduler is None else recipe.scheduler,
         "revision": recipe.revision or defaults.revision,
     }
     return change(recipe, **filled)
+
+
+def _guidance(recipe: Recipe, defaults: Defaults) -> float:
+    by_ear = recipe.operation == "like" and recipe.likeness
+    return min(defaults.guidance, GUIDANCE_BY_EAR) if by_ear else defaults.guidance
 
 
 def length(recipe: Recipe) -> Fraction | None:

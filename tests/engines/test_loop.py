@@ -19,7 +19,7 @@ from foleyd.errors import BadRequest
 from foleyd.recipe import Recipe
 
 STARTER = Path(foleyd.__file__).parent / "starter" / "model"
-SEEDS = range(12)
+SEEDS = range(36)
 _WINDOW = 512
 
 
@@ -140,6 +140,6 @@ def test_the_starter_makes_loops_without_a_seam() -> None:
         ranks[name] = np.array([seam_rank(clip.samples[0]) for clip in clips])
     engine.unload()
     # a place like any other is above the 95th percentile of the others once in twenty times
-    assert np.sum(ranks["loop"] > 0.95) <= 2
+    assert np.sum(ranks["loop"] > 0.95) <= 5
     assert 0.2 < ranks["loop"].mean() < 0.8
     assert np.sum(ranks["cut"] > 0.95) >= 5

@@ -121,7 +121,7 @@ def seen_by(engine: AudioLDM, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -
         return called
 
     with monkeypatch.context() as patched:
-        patched.setattr(sounding, "WHOLE_FRAMES", 64)
+        patched.setattr(sounding, "WHOLE_FRAMES", 192)
         for name in ("denoise", "decode", "vocode"):
             patched.setattr(networks, name, watched(name, getattr(networks, name)))
         ear = engine._late.ear()
@@ -134,7 +134,7 @@ def seen_by(engine: AudioLDM, monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -
 def test_what_a_network_is_given_does_not_grow_with_the_sound(
     engine: AudioLDM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sounding, "MOST_FRAMES", 64)
+    monkeypatch.setattr(sounding, "WINDOW_FRAMES", 64)
     two, eight = (
         seen_by(engine, monkeypatch, wanted(engine, operation="extend", seconds=seconds, after=seconds / 2))
         for seconds in (2.56, 10.24)

@@ -49,7 +49,7 @@ def test_pieces_follow_each_other_without_a_gap(frames: int, reach: int | None) 
     assert [span.begin for span in found] == [0, *(span.end for span in found[:-1])]
     assert found[-1].end == frames
     assert {span.last - span.first for span in found} == {min(frames, sounding.window(reach))}
-    margin = sounding.MARGIN if reach is None else reach
+    margin = sounding.margin(reach)
     for span in found:
         assert span.first == 0 or span.begin - span.first >= margin
         assert span.last == frames or span.last - span.end >= margin

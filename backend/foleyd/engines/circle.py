@@ -21,9 +21,6 @@ from foleyd.engines import sounding
 MARGIN = 16
 """Latent frames wrapped around each end, at least: 0.64 s in the published checkpoints, most of what a
 frame's surroundings tell a network."""
-MEL_MARGIN = 64
-"""Mel frames wrapped around each end for a vocoder that does not say how far it looks; a
-`foleyd.engines.vocoder.FrameVocoder` looks 31 far."""
 
 
 class Circle(NamedTuple):
@@ -87,7 +84,7 @@ def sound(
     """
     frames = max(1, round(seconds * rate / hop))
     even = torch.from_numpy(_even(mel[0].cpu().numpy(), frames)).to(mel.device)[None]
-    margin = MEL_MARGIN if reach is None else reach
+    margin = sounding.margin(reach)
     around = wrapped(even, 1, margin, frames + 2 * margin)
     samples = torch.cat(list(sounding.vocode(vocoder, around, hop, reach)), dim=1)
     own = samples[:, margin * hop : (margin + frames) * hop]

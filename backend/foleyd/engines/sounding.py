@@ -26,7 +26,7 @@ from foleyd.runtime import Part
 WINDOW_FRAMES = 180
 """Mel frames that such a vocoder is called with at once, 1.8 s in the published checkpoints: always as many,
 so that a runtime can have everything ready for just that. What it computes then stays near the processor: a
-frame takes least at about this length (`foleyd bench speed`), and half as much again at twice of it."""
+frame takes least at about this length, and nearly half as much again at 308."""
 WHOLE_FRAMES = 4096
 """Mel frames that a vocoder which does not say how far it looks is called with at once, so that memory does
 not grow with minutes."""
@@ -125,6 +125,11 @@ def window(reach: int | None) -> int:
     return WHOLE_FRAMES if reach is None else max(WINDOW_FRAMES, 4 * math.ceil(1.5 * reach))
 
 
+def margin(reach: int | None) -> int:
+    """Mel frames around a piece that can change it in a vocoder of this `reach`."""
+    return MARGIN if reach is None else reach
+
+
 class Span(NamedTuple):
     """One call: the mel frames `first` to `last` go in, of what comes out `begin` to `end` are kept."""
 
@@ -137,13 +142,13 @@ class Span(NamedTuple):
 def spans(frames: int, reach: int | None) -> Iterator[Span]:
     """The calls that make `frames` mel frames into samples: all as long as `window` says, but for the only
     one of a shorter clip."""
-    size, margin = window(reach), MARGIN if reach is None else reach
+    size, around = window(reach), margin(reach)
     end = 0
     while end < frames:
         begin = end
-        first = max(0, min(begin - margin, frames - size))
+        first = max(0, min(begin - around, frames - size))
         last = min(frames, first + size)
-        end = last if last == frames else last - margin
+        end = last if last == frames else last - around
         yield Span(first, begin, end, last)
 
 

@@ -179,7 +179,8 @@ _ROWS: tuple[Field, ...] = (
         default=None,
         optional=True,
         flag="--guidance",
-        help="How strictly to follow the words; 1 is off; when absent the model's own value, for 'like' at most 2.",
+        help="How strictly to follow the words; 1 is off; when absent the model's own value, for 'like' at "
+        "most 2.",
     ),
     Field(
         name="guidance_from",

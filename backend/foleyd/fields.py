@@ -12,6 +12,7 @@ from foleyd.field import Field, Kind, Part, Source
 from foleyd.finishing_fields import FINISHING
 from foleyd.operation_fields import (
     BOUND_FIELDS,
+    BY_EAR,
     LEAST_BAND,
     LONG,
     LONG_S,
@@ -24,6 +25,7 @@ from foleyd.operation_fields import (
 
 __all__ = [
     "BOUND_FIELDS",
+    "BY_EAR",
     "FIELDS",
     "LEAST_BAND",
     "LONG",

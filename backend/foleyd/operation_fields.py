@@ -41,6 +41,9 @@ LONG_S = 600.0
 LONG: frozenset[str] = frozenset({"text", "extend"})
 """The operations that go on in windows where a model's longest piece ends."""
 
+BY_EAR: frozenset[str] = frozenset({"like"})
+"""The operations that hear their source by the audio tower, not by the autoencoder."""
+
 OWN_FIELDS: Mapping[str, Mapping[str, object]] = {
     "restyle": {"strength": 0.5},
     "vary": {"centre": None, "distance": 0.25},

@@ -32,6 +32,7 @@ import msgspec
 from foleyd import mixture, operation_checks
 from foleyd.errors import BadRequest
 from foleyd.fields import (
+    BY_EAR,
     FIELDS,
     OPERATIONS,
     OWN_FIELDS,
@@ -297,8 +298,12 @@ def resolve(recipe: Recipe, defaults: Defaults, *, draw: Callable[[int], int] = 
 
 
 def _guidance(recipe: Recipe, defaults: Defaults) -> float:
-    by_ear = recipe.operation == "like" and recipe.likeness
-    return min(defaults.guidance, GUIDANCE_BY_EAR) if by_ear else defaults.guidance
+    return min(defaults.guidance, GUIDANCE_BY_EAR) if by_ear(recipe) else defaults.guidance
+
+
+def by_ear(recipe: Recipe) -> float:
+    """How much of what is meant is said by the sound of a source, 0 (the words alone) to 1."""
+    return (recipe.likeness or 0.0) if recipe.operation in BY_EAR else 0.0
 
 
 def length(recipe: Recipe) -> Fraction | None:

@@ -15,6 +15,7 @@ from foleyd.bench import random_model as tiny
 from foleyd.engines import base, checkpoint
 from foleyd.engines.checkpoint import Geometry
 from foleyd.errors import BadRequest, ModelBroken, ModelMissing
+from foleyd.fields import BY_EAR
 from foleyd.recipe import OPERATIONS, SCHEDULERS, make
 
 PUBLISHED = Geometry(rate=16000, hop=160, vae_factor=4, channels=8, bins=16, stride=8)
@@ -71,7 +72,7 @@ def test_the_lengths_that_are_generated_end_where_the_model_ends(folder: Path) -
 
 def test_a_folder_without_a_description_has_the_defaults_of_the_published_checkpoints(whole: Path) -> None:
     can = checkpoint.read(whole, "abc").capabilities
-    seen = tuple(name for name in OPERATIONS if name not in checkpoint.BY_EAR)
+    seen = tuple(name for name in OPERATIONS if name not in BY_EAR)
     assert (can.family, can.operations, can.rate, can.channels) == ("audioldm", seen, 16000, 1)
     assert (can.licence, can.sellable, can.audio_tower) == ("CC-BY-NC-SA-4.0", False, False)
     assert (can.seconds, can.auto_seconds) == ((0.3, 30.0), 5.12)

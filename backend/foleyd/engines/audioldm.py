@@ -33,7 +33,6 @@ from foleyd.engines import (
 )
 from foleyd.engines.audition import Audition
 from foleyd.engines.base import (
-    BY_EAR,
     NO_SOURCES,
     Capabilities,
     Piece,
@@ -50,7 +49,7 @@ from foleyd.engines.late_parts import LateParts
 from foleyd.engines.networks import parts
 from foleyd.engines.prompts import Prompts, words
 from foleyd.errors import BadRequest, Cancelled, RenderFailed
-from foleyd.recipe import Recipe, steps_taken, take_id
+from foleyd.recipe import Recipe, by_ear, steps_taken, take_id
 from foleyd.runtime import Runtime, memory, open_runtime, prepared
 
 
@@ -305,12 +304,13 @@ class AudioLDM:
     def _condition(self, recipe: Recipe, sources: Mapping[str, SourceSound]) -> torch.Tensor:
         """The unit vector `[1, d]` that says what to hear: in words and, for 'like', by ear."""
         said = self.networks.prompts.mixed(operations.words(recipe))
-        if recipe.operation not in BY_EAR or not recipe.likeness:
+        share = by_ear(recipe)
+        if not share:
             return said
         heard = self._late.audio_tower().embed(sources[recipe.sources[0].sha256])
         if heard is None:
             raise BadRequest("the source is silent: give one that can be heard.")
-        return torch.nn.functional.normalize(torch.lerp(said, heard, recipe.likeness), dim=-1)
+        return torch.nn.functional.normalize(torch.lerp(said, heard, share), dim=-1)
 
     def _circle(self, recipe: Recipe) -> Circle | None:
         """What a loop is made on."""

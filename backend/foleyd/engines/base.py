@@ -19,11 +19,9 @@ from numpy.typing import NDArray
 
 from foleyd.engines.folder import INDEX
 from foleyd.errors import BadRequest, ModelBroken, ModelMissing
-from foleyd.fields import LONG, longest
+from foleyd.fields import BY_EAR, LONG, longest
 from foleyd.recipe import Recipe, length
 
-BY_EAR = frozenset({"like"})
-"""Operations that hear their source by the audio tower, not by the autoencoder."""
 SHARED = (
     "operation",
     "steps",

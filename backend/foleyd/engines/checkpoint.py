@@ -17,10 +17,10 @@ import msgspec
 from foleyd import choice
 from foleyd.diffusion.schedulers import PREDICTIONS, fitting
 from foleyd.engines import front_end
-from foleyd.engines.base import BY_EAR, Capabilities
+from foleyd.engines.base import Capabilities
 from foleyd.engines.folder import DESCRIPTION, check_index, choose, names_in, read_description
 from foleyd.errors import BadRequest, ModelBroken
-from foleyd.fields import LONG
+from foleyd.fields import BY_EAR, LONG
 from foleyd.recipe import OPERATIONS, Recipe, length
 
 AUDIO_TOWER = "audio_encoder"

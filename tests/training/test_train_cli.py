@@ -23,6 +23,7 @@ def test_help_says_what_it_needs_and_how_long_it_takes():
         "--output",
         "--steps",
         "--from",
+        "--part",
         "Example",
     ):
         assert word in done.stdout
@@ -42,7 +43,13 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(monkeypatch,
 
 
 @pytest.mark.parametrize(
-    "arguments", [["train", "starter"], ["train", "starter", "--work", "w", "--output", "o", "--steps", "0"]]
+    "arguments",
+    [
+        ["train", "starter"],
+        ["train", "starter", "--work", "w", "--output", "o", "--steps", "0"],
+        ["train", "starter", "--work", "w", "--output", "o", "--part", "ear"],
+        ["train", "starter", "--work", "w", "--output", "o", "--from", "starter", "--part", "vocoder"],
+    ],
 )
 def test_bad_usage_is_one_line(arguments, capsys):
     assert cli.main(arguments) == 2

@@ -6,12 +6,12 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from foleyd import computing
-from foleyd.errors import FoleydError
+from foleyd.errors import BadRequest, FoleydError
 
 app = typer.Typer(
     help="Teach a model your own samples, train the starter again, or measure a model.",
@@ -66,7 +66,8 @@ def starter(
         int,
         typer.Option(
             min=1,
-            help="Training steps of the denoiser; fewer than the default shorten the other parts alike.",
+            help="Training steps of the denoiser, or of the part that goes on; fewer than the default "
+            "shorten the other parts alike.",
         ),
     ] = 2500,
     base: Annotated[
@@ -74,11 +75,18 @@ def starter(
         typer.Option(
             "--from",
             metavar="MODEL",
-            help="Go on with the denoiser of a finished model, and keep its other parts: a name from "
-            "'foleyd models list', or a folder.",
+            help="Go on with one part of a finished model, and keep its others: a name from 'foleyd models "
+            "list', or a folder.",
             show_default=False,
         ),
     ] = None,
+    part: Annotated[
+        Literal["denoiser", "ear"],
+        typer.Option(
+            help="With --from, which part goes on: the denoiser, which makes the sounds, or the ear, which "
+            "chooses among them.",
+        ),
+    ] = "denoiser",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = os.cpu_count() or 1,
 ) -> None:
     """Train the starter model again from the packages fluid-soundfont-gm and sonic-pi-samples.
@@ -88,6 +96,8 @@ def starter(
     Takes about two and a half hours on two cores. Every five minutes a checkpoint is written; run the same
     command again to go on after an interruption.
     """
+    if base is None and part != "denoiser":
+        raise BadRequest("--part needs --from: a model that is made anew has all its parts trained.")
     _check_packages()
     _prepare(threads)
     from foleyd.engines import catalog
@@ -95,7 +105,7 @@ def starter(
 
     whole = making.Plan()
     # More steps go to the denoiser alone: its latents belong to the autoencoder as it was trained before.
-    share = min(1.0, steps / whole.denoiser_steps) if base is None else 1.0
+    share = min(1.0, steps / whole.denoiser_steps)
     plan = making.Plan(
         denoiser_steps=steps,
         autoencoder_steps=max(1, round(whole.autoencoder_steps * share)),
@@ -105,8 +115,12 @@ def starter(
         hearing_steps=max(1, round(whole.hearing_steps * share)),
     )
     try:
-        known = None if base is None else catalog.resolve(base).folder
-        typer.echo(making.train(work, output, plan, _log, base=known))
+        if base is None:
+            typer.echo(making.train(work, output, plan, _log))
+        else:
+            longer = making.Plan(denoiser_steps=steps, hearing_steps=steps)
+            known = catalog.resolve(base).folder
+            typer.echo(making.go_on(work, output, longer, _log, known, part))
     except (FileNotFoundError, FloatingPointError) as error:
         raise FoleydError(f"{error}.") from error
 

@@ -21,8 +21,10 @@ from torch.nn import functional as F
 from transformers import ClapAudioConfig, ClapAudioModelWithProjection, ClapFeatureExtractor
 from transformers.audio_utils import mel_filter_bank
 
+from foleyd.engines.vocoder import FrameVocoder
 from foleyd.training import precision
-from foleyd.training.clips import RATE
+from foleyd.training.autoencoder import Autoencoder
+from foleyd.training.clips import RATE, level
 from foleyd.training.progress import Run, learning_rate
 
 HOP = 320
@@ -41,17 +43,36 @@ _LOUDNESS, _FILTER, _HISS = 5.0, 4.0, 3.0
 """Spread in dB of what training adds: level, a slow change over the bands, noise of each bin."""
 _LATE = 12
 """Frames by which a sound may begin later than its clip: 0.24 s."""
+_SILENT = -100.0
+"""dB of a bin in which there is nothing."""
+_LOUDEST_FLOOR = -40.0
+"""dB that a vocoder's own noise may reach."""
+_SMEARED = 0.5
+"""Share of clips whose bins run into their neighbours, as a decoder leaves them."""
+_ENDS = ((128, 128, 0.375), (32, 251, 0.375))
+"""(first, last frame, share of clips): where a clip is cut, and silence after it. Most of what the tower is
+asked about is 2.56 s long, and it fills what is missing of its five seconds with silence."""
+_CODED_AT_ONCE, _CODED_FRAMES = 4, 256
+CODED = 0.5
+"""How often a clip is heard through the codec where that is known."""
 
 
 class Pairs(msgspec.Struct, frozen=True):
     """What the tower learns from: features `[clips, frames, 64]` in dB, caption embeddings
-    `[clips, captions, 384]`, a class for each clip `[clips]` (clips of one class are not told apart), and how
-    often each is drawn."""
+    `[clips, captions, 384]`, a class for each clip `[clips]` (clips of one class are not told apart), how
+    often each is drawn, and which clips are `mixed` `[clips]`: more than one sound, or one in a place, so
+    that the words of a class by itself are not wrong for them.
+
+    `coded` `[n, frames, 64]`: what autoencoder and vocoder make of the clips `coded_rows` `[n]`.
+    """
 
     features: npt.NDArray[np.float16]
     captions: npt.NDArray[np.float16]
     classes: npt.NDArray[np.intp]
     share: npt.NDArray[np.float64]
+    mixed: npt.NDArray[np.bool_]
+    coded: npt.NDArray[np.float16]
+    coded_rows: npt.NDArray[np.intp]
 
 
 def extractor() -> ClapFeatureExtractor:
@@ -103,6 +124,27 @@ def features(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float16]:
     return found
 
 
+@torch.no_grad()
+def coded(
+    mels: npt.NDArray[np.float16], vae: Autoencoder, sounder: FrameVocoder, log: Callable[[str], None]
+) -> npt.NDArray[np.float16]:
+    """Features `[clips, 251, 64]` of what autoencoder and vocoder make of the first 2.56 s of log-mels
+    `[clips, 512, 64]`, as loud as training clips are."""
+    found = np.zeros((len(mels), SECONDS * RATE), np.int16)
+    for start in range(0, len(mels), _CODED_AT_ONCE):
+        part = torch.from_numpy(np.asarray(mels[start : start + _CODED_AT_ONCE, :_CODED_FRAMES], np.float32))
+        with precision.fast():
+            again = vae.decode(vae.encode(part[:, None]).latent_dist.mode()).sample[:, 0]
+            waves = sounder(again).float()
+        for place, wave in enumerate(waves.numpy(), start):
+            kept = level(wave)
+            if kept is not None:
+                found[place] = kept[: found.shape[1]] * 32767
+        if start % 1000 == 0:
+            log(f"clips through the codec: {start}/{len(mels)}")
+    return features(found)
+
+
 def varied(heard: Tensor) -> Tensor:
     """Features `[clips, frames, 64]` as other microphones and vocoders would give them."""
     count, frames, bands = heard.shape
@@ -112,22 +154,71 @@ def varied(heard: Tensor) -> Tensor:
     heard = heard + torch.randn(count, 1, 1) * _LOUDNESS
     heard = heard + F.interpolate(torch.randn(count, 1, 5) * _FILTER, bands, mode="linear")
     heard = heard + torch.randn_like(heard) * (torch.rand(count, 1, 1) * _HISS)
-    return heard.clamp(min=-100)
+    smeared = torch.rand(count) < _SMEARED
+    if smeared.any():
+        wide = F.pad(heard[smeared][:, None], (1, 1, 1, 1), mode="replicate")
+        heard[smeared] = F.avg_pool2d(wide, 3, 1)[:, 0]
+    floor = _SILENT + (_LOUDEST_FLOOR - _SILENT) * torch.rand(count, 1, 1) ** 1.5
+    heard = 10 * torch.log10(10 ** (heard / 10) + 10 ** (floor / 10))
+    kind, end = torch.rand(count), torch.full((count,), frames)
+    for first, last, share in _ENDS:
+        end = torch.where((kind >= 0) & (kind < share), torch.randint(first, last + 1, (count,)), end)
+        kind = kind - share
+    over = torch.arange(frames) >= end[:, None]
+    return heard.masked_fill(over[..., None], _SILENT).clamp(min=_SILENT)
 
 
-def contrast(heard: Tensor, said: Tensor, classes: Tensor, scale: Tensor) -> Tensor:
+class Rivals:
+    """One caption of each class, drawn anew for every step from clips that are no mixtures: what a clip is
+    told apart from, its relatives among it, which a batch seldom holds."""
+
+    def __init__(self, pairs: Pairs) -> None:
+        learned = np.flatnonzero((pairs.share > 0) & ~pairs.mixed)
+        self._rows = learned[np.argsort(pairs.classes[learned], kind="stable")]
+        self._captions = pairs.captions
+        classes, self._first, self._count = np.unique(
+            pairs.classes[self._rows], return_index=True, return_counts=True
+        )
+        self.classes = torch.from_numpy(classes)
+        """The class of each caption of a draw."""
+
+    def draw(self, rng: np.random.Generator) -> Tensor:
+        """Unit vectors `[classes, d]`."""
+        rows = self._rows[self._first + (rng.random(len(self._count)) * self._count).astype(np.intp)]
+        chosen = rng.integers(self._captions.shape[1], size=len(rows))
+        return F.normalize(torch.from_numpy(self._captions[rows, chosen]).float(), dim=-1)
+
+
+def contrast(
+    heard: Tensor,
+    said: Tensor,
+    classes: Tensor,
+    scale: Tensor,
+    others: Tensor | None = None,
+    apart: Tensor | None = None,
+) -> Tensor:
     """CLAP's loss for unit vectors `[n, d]` of clips and captions; pairs of one class but not of one clip
-    count neither way."""
-    scores = scale.exp() * heard @ said.T
+    count neither way. `others` `[m, d]` are captions of no clip here, `apart` `[n, m]` which of them are
+    wrong for which clip."""
     alike = (classes[:, None] == classes[None]) & ~torch.eye(len(classes), dtype=torch.bool)
-    scores = scores.masked_fill(alike, -math.inf)
+    scores = (scale.exp() * heard @ said.T).masked_fill(alike, -math.inf)
     own = torch.arange(len(classes))
-    return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
+    back = F.cross_entropy(scores.T, own)
+    if others is not None and apart is not None:
+        scores = torch.cat([scores, (scale.exp() * heard @ others.T).masked_fill(~apart, -math.inf)], 1)
+    return (F.cross_entropy(scores, own) + back) / 2
 
 
-def train(pairs: Pairs, folder: Path, steps: int, log: Callable[[str], None]) -> ClapAudioModelWithProjection:
-    """Trains for `steps`; resumes from `folder`."""
-    tower = build(pairs.captions.shape[-1])
+def train(
+    pairs: Pairs,
+    folder: Path,
+    steps: int,
+    log: Callable[[str], None],
+    base: ClapAudioModelWithProjection | None = None,
+) -> ClapAudioModelWithProjection:
+    """Trains for `steps`, a fresh tower or `base`; resumes from `folder`. A finished `base` tells sounds
+    apart already: all its steps are those of `NEAR`."""
+    tower = build(pairs.captions.shape[-1]) if base is None else base.requires_grad_(True)
     warmth = torch.nn.Parameter(torch.tensor(math.log(20.0)))
     holder = torch.nn.ParameterDict({"scale": warmth})
     optimiser = torch.optim.AdamW([*tower.parameters(), warmth], PEAK_RATE, weight_decay=1e-2)
@@ -137,7 +228,8 @@ def train(pairs: Pairs, folder: Path, steps: int, log: Callable[[str], None]) ->
     rng = np.random.default_rng(run.step + 23)
     torch.manual_seed(run.step + 23)
     tower.train()
-    first = steps - round(NEAR * steps)
+    first = steps - round(NEAR * steps) if base is None else 0
+    rivals, coded = Rivals(pairs), {int(row): place for place, row in enumerate(pairs.coded_rows)}
     while not run.finished:
         near = run.step >= first
         for group in optimiser.param_groups:
@@ -147,14 +239,20 @@ def train(pairs: Pairs, folder: Path, steps: int, log: Callable[[str], None]) ->
                 else learning_rate(run.step, first, PEAK_RATE, 100)
             )
         rows = rng.choice(len(pairs.features), BATCH, p=pairs.share)
-        heard = varied(torch.from_numpy(pairs.features[rows]).float())
+        features = pairs.features[rows]
+        for place, row in enumerate(rows):
+            if row in coded and rng.random() < CODED:
+                features[place] = pairs.coded[coded[row]]
+        heard = varied(torch.from_numpy(features).float())
         chosen = rng.integers(pairs.captions.shape[1], size=BATCH)
         said = F.normalize(torch.from_numpy(pairs.captions[rows, chosen]).float(), dim=-1)
         with precision.fast():
             output = tower(heard[:, None], is_longer=None).audio_embeds
         mine = F.normalize(output.float(), dim=-1)
         pull = 1 - (mine * said).sum(-1).mean()
-        told = contrast(mine, said, torch.from_numpy(pairs.classes[rows]), warmth)
+        classes = torch.from_numpy(pairs.classes[rows])
+        apart = (classes[:, None] != rivals.classes) & torch.from_numpy(~pairs.mixed[rows])[:, None]
+        told = contrast(mine, said, classes, warmth, rivals.draw(rng), apart)
         loss = told + (NEAR_PULL if near else PULL) * pull
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

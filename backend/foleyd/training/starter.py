@@ -12,7 +12,7 @@ import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -46,6 +46,8 @@ from foleyd.training import (
 )
 
 Log = Callable[[str], None]
+Part = Literal["denoiser", "ear"]
+"""What of a finished model can go on being trained."""
 SHARES = {
     "instrument": 0.58,
     "drum": 0.08,
@@ -80,13 +82,14 @@ DESCRIPTION = {
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How long each part is trained, in steps, and how much is rendered; the defaults made the shipped
-    starter, whose denoiser then went on for 4 800 steps as a finished one."""
+    starter, whose denoiser then went on for 4 800 steps as a finished one, and its ear for 3 900."""
 
     autoencoder_steps: int = 2400
     text_steps: int = 450
     grounding_steps: int = 1760
     vocoder_steps: int = 3200
     hearing_steps: int = 6000
+    coded: int = 4500
     denoiser_steps: int = 17_800
     procedural_each: int = 300
     chords_each: int = 12
@@ -103,6 +106,7 @@ class Work:
 
     def __init__(self, folder: Path, plan: Plan, log: Log) -> None:
         self.folder, self.plan, self.log = folder, plan, log
+        self._collected: tuple[npt.NDArray[np.int16], clips.ClipIndex] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     def array(self, name: str, make: Callable[[], npt.NDArray[np.float16]]) -> npt.NDArray[np.float16]:
@@ -122,7 +126,9 @@ class Work:
             self.log("rendering training clips from the sound font, the recordings and the generators")
             count = clips.save(folder, self._rendered())
             self.log(f"{count} clips")
-        return clips.load(folder)
+        if self._collected is None:
+            self._collected = clips.load(folder)
+        return self._collected
 
     def _rendered(self) -> Iterator[clips.TrainingClip]:
         plan, count = self.plan, self.plan.captions_each
@@ -145,6 +151,66 @@ class Work:
     def mels(self) -> npt.NDArray[np.float16]:
         """Log-mels `[clips, 512, 64]` of all clips."""
         return self.array("mels", lambda: autoencoder.mel_spectrograms(self.collect()[0], self.log))
+
+    def latents(self, vae: autoencoder.Autoencoder) -> npt.NDArray[np.float16]:
+        """What `vae` makes of the log-mels, `[clips, 8, 128, 16]`."""
+        return self.array("latents", lambda: autoencoder.encode(vae, self.mels(), self.log))
+
+    def said(
+        self, tower: ClapTextModelWithProjection, tokenizer: PreTrainedTokenizerFast
+    ) -> npt.NDArray[np.float16]:
+        """Where the text tower puts the captions, `[clips, captions, 384]`."""
+        captions = self.collect()[1].captions
+        flat = list(itertools.chain.from_iterable(captions))
+        found = self.array("captions", lambda: text.embed_all(tower, tokenizer, flat))
+        return found.reshape(len(captions), -1, found.shape[1])
+
+    def heard(self) -> npt.NDArray[np.float16]:
+        """The audio tower's features of all clips."""
+        return self.array("features", lambda: hearing.features(self.collect()[0]))
+
+    def pairs(
+        self, said: npt.NDArray[np.float16], vae: autoencoder.Autoencoder, sounder: FrameVocoder
+    ) -> hearing.Pairs:
+        """What the audio tower learns from."""
+        share = self.share()
+        count = min(self.plan.coded, int(np.count_nonzero(share)))
+        rows = np.random.default_rng(self.plan.seed).choice(len(share), count, replace=False, p=share)
+        sources = self.collect()[1].sources
+        return hearing.Pairs(
+            self.heard(),
+            said,
+            self.classes(),
+            share,
+            np.array([source.package == blends.PACKAGE for source in sources]),
+            self.array("coded", lambda: hearing.coded(self.mels()[rows], vae, sounder, self.log)),
+            rows,
+        )
+
+    def conditioned(
+        self,
+        latents: npt.NDArray[np.float16],
+        said: npt.NDArray[np.float16],
+        tower: ClapTextModelWithProjection,
+        tokenizer: PreTrainedTokenizerFast,
+    ) -> denoiser.Conditioned:
+        """What the denoiser learns from."""
+        nothing = text.embed_all(tower, tokenizer, [""])[0]
+        return denoiser.Conditioned(latents, said, nothing, self.share())
+
+    def classes(self) -> npt.NDArray[np.intp]:
+        """A number for each clip, the same where two are of one kind."""
+        labels = [source.label for source in self.collect()[1].sources]
+        found: npt.NDArray[np.intp] = np.unique(labels, return_inverse=True)[1]
+        return found
+
+    def unheard(self) -> npt.NDArray[np.bool_]:
+        """Which clips no network is trained on."""
+        return held_out(self.collect()[1].sources)
+
+    def share(self) -> npt.NDArray[np.float64]:
+        """How often each clip is drawn."""
+        return shares(self.collect()[1].sources, ~self.unheard())
 
 
 def held_out(sources: Sequence[clips.Source]) -> npt.NDArray[np.bool_]:
@@ -172,60 +238,54 @@ def _kind(source: clips.Source) -> str:
     return "drum" if first == str(soundfont.DRUM_BANK) else "instrument"
 
 
-def train(
-    folder: Path,
-    output: Path,
-    plan: Plan,
-    log: Log,
-    figures: dict[str, float] | None = None,
-    base: Path | None = None,
-) -> Path:
+def train(folder: Path, output: Path, plan: Plan, log: Log, figures: dict[str, float] | None = None) -> Path:
     """Trains all parts in `folder` and writes the checkpoint to `output`; `figures` receives what was
-    measured. With `base`, a finished model, text tower, autoencoder and vocoder are its own, and its denoiser
-    goes on."""
+    measured."""
     measured = {} if figures is None else figures
     work = Work(folder, plan, log)
     waves, index = work.collect()
-    mels = work.mels()
-    unheard = held_out(index.sources)
-    captions = [caption for group in index.captions for caption in group]
+    mels, unheard = work.mels(), work.unheard()
+    vae = autoencoder.train(mels[~unheard], mels[unheard], folder, plan.autoencoder_steps, log)
+    latents = autoencoder.normalise(vae, work.latents(vae))
+    different = sorted(set(itertools.chain.from_iterable(index.captions)))
+    tower, tokenizer, measured["text_cosine"] = text.distil(different, folder, plan.text_steps, log)
+    run = progress.Run(folder, "grounding", plan.grounding_steps)
+    measured |= grounding.ground(tower, tokenizer, different, run, log)
+    sounder = vocoder.train(waves[~unheard], mels[~unheard], vae, folder, plan.vocoder_steps, log)
+    said = work.said(tower, tokenizer)
+    ear = hearing.train(work.pairs(said, vae, sounder), folder, plan.hearing_steps, log)
+    data = work.conditioned(latents, said, tower, tokenizer)
+    unet = denoiser.train(data, folder, plan.denoiser_steps, log)
+    return _finish(work, output, finished.Finished(tower, tokenizer, vae, sounder, unet, ear), measured)
 
-    known = None if base is None else finished.load(base)
-    if known is None:
-        vae = autoencoder.train(mels[~unheard], mels[unheard], folder, plan.autoencoder_steps, log)
-    else:
-        vae = known.vae
-    measured["autoencoder_held_out_nats"] = autoencoder.round_trip_error(vae, mels[unheard])
-    latents = work.array("latents", lambda: autoencoder.encode(vae, mels, log))
 
-    if known is None:
-        latents = autoencoder.normalise(vae, latents)
-        different = sorted(set(captions))
-        tower, tokenizer, measured["text_cosine"] = text.distil(different, folder, plan.text_steps, log)
-        run = progress.Run(folder, "grounding", plan.grounding_steps)
-        measured |= grounding.ground(tower, tokenizer, different, run, log)
-        sounder = vocoder.train(waves[~unheard], mels[~unheard], vae, folder, plan.vocoder_steps, log)
-    else:
-        tower, tokenizer, sounder = known.tower, known.tokenizer, known.sounder
-    measured["vocoder_held_out_nats"] = vocoder.resynthesis_error(sounder, mels[unheard])
+def go_on(folder: Path, output: Path, plan: Plan, log: Log, base: Path, part: Part) -> Path:
+    """Trains one `part` of the finished model `base` on in `folder` and writes the checkpoint to
+    `output`; all others stay as they are, but an audio tower that is missing is made."""
+    known = finished.load(base)
+    work = Work(folder, plan, log)
+    said = work.said(known.tower, known.tokenizer)
+    if part == "ear" or known.ear is None:
+        pairs = work.pairs(said, known.vae, known.sounder)
+        known = known._replace(ear=hearing.train(pairs, folder, plan.hearing_steps, log, known.ear))
+    if part == "denoiser":
+        data = work.conditioned(work.latents(known.vae), said, known.tower, known.tokenizer)
+        known = known._replace(unet=denoiser.train(data, folder, plan.denoiser_steps, log, known.unet))
+    return _finish(work, output, known, {})
 
-    embedded = work.array("captions", lambda: text.embed_all(tower, tokenizer, captions))
-    said = embedded.reshape(len(latents), -1, embedded.shape[1])
-    share = shares(index.sources, ~unheard)
 
-    heard = work.array("features", lambda: hearing.features(waves))
-    _, classes = np.unique([source.label for source in index.sources], return_inverse=True)
-    ear = None if known is None else known.ear
-    if ear is None:
-        ear = hearing.train(hearing.Pairs(heard, said, classes, share), folder, plan.hearing_steps, log)
-    measured |= hearing.figures(ear, heard[unheard], said[unheard], classes[unheard])
-
-    data = denoiser.Conditioned(latents, said, text.embed_all(tower, tokenizer, [""])[0], share)
-    unet = denoiser.train(data, folder, plan.denoiser_steps, log, None if known is None else known.unet)
-    export(output, tower, tokenizer, vae, sounder, unet, ear)
-    (folder / "figures.json").write_text(json.dumps(measured, indent=1) + "\n")
-    curve.draw(output / curve.PICTURE, progress.curves(folder), "losses of the starter's networks")
-    log(f"written to {output}: {', '.join(f'{k} {v:.3f}' for k, v in measured.items())}")
+def _finish(work: Work, output: Path, made: finished.Finished, measured: dict[str, float]) -> Path:
+    """Measures what held-out clips say of the networks, and writes them."""
+    unheard = work.unheard()
+    mels, said = work.mels()[unheard], work.said(made.tower, made.tokenizer)[unheard]
+    assert made.ear is not None
+    measured["autoencoder_held_out_nats"] = autoencoder.round_trip_error(made.vae, mels)
+    measured["vocoder_held_out_nats"] = vocoder.resynthesis_error(made.sounder, mels)
+    measured |= hearing.figures(made.ear, work.heard()[unheard], said, work.classes()[unheard])
+    export(output, made.tower, made.tokenizer, made.vae, made.sounder, made.unet, made.ear)
+    (work.folder / "figures.json").write_text(json.dumps(measured, indent=1) + "\n")
+    curve.draw(output / curve.PICTURE, progress.curves(work.folder), "losses of the starter's networks")
+    work.log(f"written to {output}: {', '.join(f'{k} {v:.3f}' for k, v in measured.items())}")
     return output
 
 

@@ -170,7 +170,8 @@ def test_most_of_what_the_tower_hears_ends_before_its_five_seconds_do():
     whole, as_usual = float((ends == 251).float().mean()), float((ends == 128).float().mean())
     assert 0.15 < whole < 0.35
     assert 0.28 < as_usual < 0.48
-    assert int(ends.min()) >= 32
+    assert int((ends < 40).sum()) > 20
+    assert int(ends.min()) >= 10
 
 
 def test_rivals_are_a_caption_of_every_class_that_may_be_learned_from():

@@ -49,9 +49,10 @@ _LOUDEST_FLOOR = -40.0
 """dB that a vocoder's own noise may reach."""
 _SMEARED = 0.5
 """Share of clips whose bins run into their neighbours, as a decoder leaves them."""
-_ENDS = ((128, 128, 0.375), (32, 251, 0.375))
+_ENDS = ((128, 128, 0.35), (64, 251, 0.2), (10, 64, 0.2))
 """(first, last frame, share of clips): where a clip is cut, and silence after it. Most of what the tower is
-asked about is 2.56 s long, and it fills what is missing of its five seconds with silence."""
+asked about is 2.56 s long or a hit of a fifth of a second, and what is missing of its five seconds is silence
+to it."""
 _CODED_AT_ONCE, _CODED_FRAMES = 4, 256
 CODED = 0.5
 """How often a clip is heard through the codec where that is known."""

@@ -75,14 +75,14 @@ DESCRIPTION = {
     "guidance": 3.0,
     "scheduler": "dpmpp-2m",
     # below what all but one in a hundred sounds of the shipped starter have to their words
-    "least_similarity": 0.15,
+    "least_similarity": 0.2,
     "best_of": 4,
 }
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How long each part is trained, in steps, and how much is rendered; the defaults made the shipped
-    starter, whose denoiser then went on for 4 800 steps as a finished one, and its ear for 3 900."""
+    starter, whose denoiser then went on for 4 800 steps as a finished one, and its ear for 4 700."""
 
     autoencoder_steps: int = 2400
     text_steps: int = 450

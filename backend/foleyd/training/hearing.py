@@ -230,7 +230,7 @@ def train(
     torch.manual_seed(run.step + 23)
     tower.train()
     first = steps - round(NEAR * steps) if base is None else 0
-    rivals, coded = Rivals(pairs), {int(row): place for place, row in enumerate(pairs.coded_rows)}
+    rivals, again = Rivals(pairs), {int(row): place for place, row in enumerate(pairs.coded_rows)}
     while not run.finished:
         near = run.step >= first
         for group in optimiser.param_groups:
@@ -242,8 +242,8 @@ def train(
         rows = rng.choice(len(pairs.features), BATCH, p=pairs.share)
         features = pairs.features[rows]
         for place, row in enumerate(rows):
-            if row in coded and rng.random() < CODED:
-                features[place] = pairs.coded[coded[row]]
+            if row in again and rng.random() < CODED:
+                features[place] = pairs.coded[again[row]]
         heard = varied(torch.from_numpy(features).float())
         chosen = rng.integers(pairs.captions.shape[1], size=BATCH)
         said = F.normalize(torch.from_numpy(pairs.captions[rows, chosen]).float(), dim=-1)

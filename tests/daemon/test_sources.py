@@ -408,6 +408,6 @@ def test_a_sound_far_from_its_words_is_replaced_where_that_is_allowed(client: Cl
     assert not plain.notes
     gated = client.render("pizzicato strings", **how, retries=2).result(PATIENCE)
     [note] = gated.notes
-    assert re.search(r"far from its words for seed 4 \(similarity 0\.\d\d, usually above 0\.15\)", note)
+    assert re.search(r"far from its words for seed 4 \(similarity 0\.\d\d, usually above 0\.20\)", note)
     near = client.render("a glockenspiel", **how, retries=2).result(PATIENCE)
     assert ([clip.seed for clip in near.clips], near.notes) == ([4], ())

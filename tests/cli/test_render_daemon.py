@@ -158,7 +158,8 @@ def test_a_silent_seed_is_replaced_where_that_is_allowed(run: Run, daemon: Serve
         with pytest.raises(RenderFailed, match="numbers"):
             client.render("fail", **plain, retries=2).result(PATIENCE)
         assert gated_worker.steps(daemon.home, "fail").count(0) == 3
-    for arguments, name in ((("-o", tmp_path), f"flawed-sine-wave-{taken}.wav"), (("-o", tmp_path / "a.wav"), "a.wav")):
+    named = f"flawed-sine-wave-{taken}.wav"
+    for arguments, name in ((("-o", tmp_path), named), (("-o", tmp_path / "a.wav"), "a.wav")):
         ran = run("render", words, *SHORT, "--seed", 7, "--retry", 8, *arguments)
         assert ran.status == 0, ran.err
         assert [path.name for path in ran.paths] == [name]

@@ -103,24 +103,24 @@ def starter(
     from foleyd.engines import catalog
     from foleyd.training import starter as making
 
-    whole = making.Plan()
-    # More steps go to the denoiser alone: its latents belong to the autoencoder as it was trained before.
-    share = min(1.0, steps / whole.denoiser_steps)
-    plan = making.Plan(
-        denoiser_steps=steps,
-        autoencoder_steps=max(1, round(whole.autoencoder_steps * share)),
-        text_steps=max(1, round(whole.text_steps * share)),
-        grounding_steps=max(1, round(whole.grounding_steps * share)),
-        vocoder_steps=max(1, round(whole.vocoder_steps * share)),
-        hearing_steps=max(1, round(whole.hearing_steps * share)),
-    )
     try:
-        if base is None:
-            typer.echo(making.train(work, output, plan, _log))
-        else:
+        if base is not None:
             longer = making.Plan(denoiser_steps=steps, hearing_steps=steps)
             known = catalog.resolve(base).folder
             typer.echo(making.go_on(work, output, longer, _log, known, part))
+            return
+        whole = making.Plan()
+        # More steps go to the denoiser alone: its latents belong to the autoencoder as it was trained before.
+        share = min(1.0, steps / whole.denoiser_steps)
+        plan = making.Plan(
+            denoiser_steps=steps,
+            autoencoder_steps=max(1, round(whole.autoencoder_steps * share)),
+            text_steps=max(1, round(whole.text_steps * share)),
+            grounding_steps=max(1, round(whole.grounding_steps * share)),
+            vocoder_steps=max(1, round(whole.vocoder_steps * share)),
+            hearing_steps=max(1, round(whole.hearing_steps * share)),
+        )
+        typer.echo(making.train(work, output, plan, _log))
     except (FileNotFoundError, FloatingPointError) as error:
         raise FoleydError(f"{error}.") from error
 

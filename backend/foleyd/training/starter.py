@@ -106,18 +106,21 @@ class Work:
 
     def __init__(self, folder: Path, plan: Plan, log: Log) -> None:
         self.folder, self.plan, self.log = folder, plan, log
+        self._arrays: dict[str, npt.NDArray[np.float16]] = {}
         self._collected: tuple[npt.NDArray[np.int16], clips.ClipIndex] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     def array(self, name: str, make: Callable[[], npt.NDArray[np.float16]]) -> npt.NDArray[np.float16]:
-        """The stored array `name`, made first if it is not there; it appears whole or not at all."""
-        path = self.folder / f"{name}.npy"
-        if not path.is_file():
-            draft = self.folder / f"{name}.part.npy"
-            np.save(draft, make())
-            draft.replace(path)
-        found: npt.NDArray[np.float16] = np.load(path)
-        return found
+        """The stored array `name`, made first if it is not there; it appears whole or not at all, and is read
+        once."""
+        if name not in self._arrays:
+            path = self.folder / f"{name}.npy"
+            if not path.is_file():
+                draft = self.folder / f"{name}.part.npy"
+                np.save(draft, make())
+                draft.replace(path)
+            self._arrays[name] = np.load(path)
+        return self._arrays[name]
 
     def collect(self) -> tuple[npt.NDArray[np.int16], clips.ClipIndex]:
         """Every training clip, rendered on the first call."""

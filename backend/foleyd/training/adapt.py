@@ -45,7 +45,7 @@ from foleyd.training import curve, own_samples, precision
 from foleyd.training.clips import RATE
 from foleyd.training.denoiser import levels
 from foleyd.training.own_samples import Collection
-from foleyd.training.progress import Run, learning_rate
+from foleyd.training.progress import Run, learning_rate, set_rate
 
 Log = Callable[[str], None]
 
@@ -286,8 +286,7 @@ def _learn(unet: Any, scheduler: Any, data: _Data, plan: Plan, run: Run, log: Lo
     torch.manual_seed(plan.seed + run.step)
     unet.train()
     while not run.finished:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(run.step, run.steps, PEAK_RATE, WARM)
+        set_rate(optimiser, learning_rate(run.step, run.steps, PEAK_RATE, WARM))
         latents, said = _draw(data, rng)
         time, drawn = levels(len(latents)), torch.randn_like(latents)
         noisy = scheduler.add_noise(latents, drawn, time)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from foleyd.engines.mel import LogMel
 from foleyd.training import precision
-from foleyd.training.progress import Run, learning_rate
+from foleyd.training.progress import Run, learning_rate, set_rate
 
 Autoencoder = Any
 """An `AutoencoderKL`; diffusers' classes hide their types from checkers."""
@@ -86,8 +86,7 @@ def train(
     vae.train()
     while not run.finished:
         mel = crops(mels, rng, batch)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(run.step, steps, peak_rate)
+        set_rate(optimiser, learning_rate(run.step, steps, peak_rate))
         with precision.fast():
             posterior = vae.encode(mel).latent_dist
             output = vae.decode(posterior.sample()).sample

@@ -17,7 +17,7 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 
 from foleyd.training import precision
-from foleyd.training.progress import Run, learning_rate
+from foleyd.training.progress import Run, learning_rate, set_rate
 
 Denoiser = Any
 """A `UNet2DConditionModel`; diffusers' classes hide their types from checkers."""
@@ -166,12 +166,12 @@ def train(
         signal = alphas[time].sqrt()[:, None, None, None]
         spread = (1 - alphas[time]).sqrt()[:, None, None, None]
         noise = torch.randn_like(latents)
-        for group in optimiser.param_groups:
-            group["lr"] = (
-                learning_rate(run.step - first, steps - first, AGAIN_RATE, AGAIN_WARM)
-                if again
-                else learning_rate(run.step, first, PEAK_RATE)
-            )
+        set_rate(
+            optimiser,
+            learning_rate(run.step - first, steps - first, AGAIN_RATE, AGAIN_WARM)
+            if again
+            else learning_rate(run.step, first, PEAK_RATE),
+        )
         with precision.fast():
             predicted = unet(
                 signal * latents + spread * noise, time, encoder_hidden_states=None, class_labels=condition

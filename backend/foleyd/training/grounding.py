@@ -20,7 +20,7 @@ from transformers import ClapTextModelWithProjection, PreTrainedTokenizerFast
 
 from foleyd.training import text
 from foleyd.training.denoiser import whitening
-from foleyd.training.progress import Run, learning_rate
+from foleyd.training.progress import Run, learning_rate, set_rate
 
 SHARPNESS = 40.0
 """Factor on cosines before the softmax: a caption that is nearer by 0.06 counts ten times as much."""
@@ -88,8 +88,7 @@ def ground(
         own = [*rng.choices(captions, k=round(OWN * batch)), *[""] * NOTHING]
         strange = text.sentences(captions, words, rng, batch - len(own))
         wanted = torch.cat([places.own(own), places.grounded(strange)])
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(run.step, run.steps, PEAK_RATE)
+        set_rate(optimiser, learning_rate(run.step, run.steps, PEAK_RATE))
         loss = places.distance(text.embed(tower, tokenizer, own + strange), wanted)
         run.learn(loss, optimiser, {"tower": tower}, log)
     wanted = places.grounded(text.PROBES)

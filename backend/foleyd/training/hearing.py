@@ -25,7 +25,7 @@ from foleyd.engines.vocoder import FrameVocoder
 from foleyd.training import precision
 from foleyd.training.autoencoder import Autoencoder
 from foleyd.training.clips import RATE, level
-from foleyd.training.progress import Run, learning_rate
+from foleyd.training.progress import Run, learning_rate, set_rate
 
 HOP = 320
 WINDOW = 1024
@@ -233,12 +233,12 @@ def train(
     rivals, again = Rivals(pairs), {int(row): place for place, row in enumerate(pairs.coded_rows)}
     while not run.finished:
         near = run.step >= first
-        for group in optimiser.param_groups:
-            group["lr"] = (
-                learning_rate(run.step - first, steps - first, NEAR_RATE, 100)
-                if near
-                else learning_rate(run.step, first, PEAK_RATE, 100)
-            )
+        set_rate(
+            optimiser,
+            learning_rate(run.step - first, steps - first, NEAR_RATE, 100)
+            if near
+            else learning_rate(run.step, first, PEAK_RATE, 100),
+        )
         rows = rng.choice(len(pairs.features), BATCH, p=pairs.share)
         features = pairs.features[rows]
         for place, row in enumerate(rows):

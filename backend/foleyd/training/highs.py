@@ -18,7 +18,7 @@ from torch import nn
 from foleyd.audio import highs
 from foleyd.training import clips, samples, soundfont
 from foleyd.training.names import DRUM_KEYS, KITS, PRESETS
-from foleyd.training.progress import learning_rate
+from foleyd.training.progress import learning_rate, set_rate
 
 KEYS = range(28, 100, 9)
 """Keys of each preset, some of a step higher."""
@@ -109,8 +109,7 @@ def train(output: Path, steps: int, log: Callable[[str], None]) -> dict[str, flo
         given = torch.from_numpy(shown[rows]).float()
         # what a model makes is not quite what was recorded: a little louder here, softer there
         given = given + 0.03 * torch.randn(BATCH, 1) + 0.05 * torch.randn(BATCH, size)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, steps, PEAK_RATE, 100)
+        set_rate(optimiser, learning_rate(step, steps, PEAK_RATE, 100))
         loss = (net(given) - torch.from_numpy(wanted[rows]).float()).abs().mean()
         optimiser.zero_grad()
         loss.backward()

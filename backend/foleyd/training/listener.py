@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from foleyd.training.progress import Run, learning_rate
+from foleyd.training.progress import Run, learning_rate, set_rate
 
 QUIET = -9.0
 """Log-mel below which a bin says nothing: the codec's own noise lies there."""
@@ -103,8 +103,7 @@ def train(
     heard, classes = prepared(mels), torch.from_numpy(labels)
     network.train()
     while not run.finished:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(run.step, steps, PEAK_RATE)
+        set_rate(optimiser, learning_rate(run.step, steps, PEAK_RATE))
         rows = torch.randint(0, len(heard), (BATCH,))
         loss = F.cross_entropy(network(varied(heard[rows])), classes[rows], label_smoothing=0.1)
         optimiser.zero_grad()

@@ -22,6 +22,12 @@ def learning_rate(step: int, steps: int, peak: float, warm: int = 200) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
 
 
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of the next step, for all that `optimiser` moves."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
 def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """The loss curves of every run in `folder`, points (step, loss), by the run's name."""
     return {

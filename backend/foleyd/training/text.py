@@ -29,7 +29,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from foleyd.training.progress import Run, learning_rate
+from foleyd.training.progress import Run, learning_rate, set_rate
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY = 10_000
@@ -255,8 +255,7 @@ def distil(
     tower.eval()
     while not run.finished:
         texts = sentences(captions, words, rng, batch)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(run.step, steps, 1e-3)
+        set_rate(optimiser, learning_rate(run.step, steps, 1e-3))
         cosine = (embed(tower, tokenizer, texts) * sentence_embeddings(full, bert, texts)).sum(-1)
         loss = 1 - cosine.mean()
         run.learn(loss, optimiser, {"tower": tower}, log)

@@ -15,7 +15,7 @@ from foleyd.engines.mel import LogMel
 from foleyd.engines.vocoder import FrameVocoder
 from foleyd.training import precision
 from foleyd.training.autoencoder import Autoencoder
-from foleyd.training.progress import Run, learning_rate
+from foleyd.training.progress import Run, learning_rate, set_rate
 
 FRAMES = 96
 """Mel frames of a training crop: 0.96 s, longer than the receptive field."""
@@ -99,8 +99,7 @@ def train(
         if vae is not None and rng.random() < DECODED_SHARE:
             with torch.no_grad(), precision.fast():
                 heard = vae.decode(vae.encode(mel[:, None]).latent_dist.mode()).sample.float()[:, 0]
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(run.step, steps, peak_rate)
+        set_rate(optimiser, learning_rate(run.step, steps, peak_rate))
         with precision.fast():
             made = vocoder(heard)
         distance = (front(made) - mel).abs().mean()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 IS_INPUT, IS_OUTPUT, IS_PHYSICAL = 1, 2, 4
 PLAYBACK = 1
 AUDIO = b"32 bit float mono audio"
+MIDI = b"8 bit raw midi"
 _NO_START_SERVER = 1
 _LIBRARIES = {"darwin": "libjack.0.dylib", "win32": "libjack64.dll"}
 _C_LIBRARIES = {"win32": "msvcrt"}
@@ -49,6 +50,8 @@ ffi.cdef("""
     void jack_port_get_latency_range(void *port, int mode, jack_latency_range_t *range);
     const char **jack_get_ports(void *client, const char *name, const char *type, unsigned long flags);
     int jack_connect(void *client, const char *source, const char *target);
+    int jack_disconnect(void *client, const char *source, const char *target);
+    int jack_port_connected_to(void *port, const char *name);
     void jack_free(void *memory);
 """)
 
@@ -141,9 +144,10 @@ def terminals(client: Any) -> tuple[Terminals, ...]:
     )
 
 
-def ports(client: Any, flags: int, pattern: str = "") -> list[str]:
-    """The names of the server's audio ports with these flags that the regular expression `pattern` finds."""
-    found = library().jack_get_ports(client, pattern.encode(), AUDIO, flags)
+def ports(client: Any, flags: int, pattern: str = "", kind: bytes = AUDIO) -> list[str]:
+    """The names of the server's ports of a kind with these flags that the regular expression `pattern`
+    finds."""
+    found = library().jack_get_ports(client, pattern.encode(), kind, flags)
     if not found:
         return []
     names: list[str] = []

@@ -62,7 +62,8 @@ class MidiState(msgspec.Struct, frozen=True):
 
 
 class Midi:
-    """The host's MIDI. `clock` hears the clock that comes in; `api` is one of rtmidi's, for tests."""
+    """The host's MIDI. `clock` hears the clock that comes in; `system` is one of
+    :data:`foleyd_live.midi_ports.SYSTEMS`, for tests."""
 
     def __init__(
         self,
@@ -70,13 +71,13 @@ class Midi:
         settings: MidiSettings,
         clock: MidiClock | None = None,
         *,
-        api: int | None = None,
+        system: str | None = None,
     ) -> None:
         self._host = host
         self._settings = settings
         self._clock = clock
         self.map = MidiMap(settings.base_note, settings.channel)
-        self.ports = Ports(settings.inputs, settings.outputs, self._arrived, api)
+        self.ports = Ports(settings.inputs, settings.outputs, self._arrived, system)
         self.lights = Lights(host.get, self.ports.send, self.map, settings.colours)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scanning: asyncio.Task[None] | None = None

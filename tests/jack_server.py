@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,7 @@ jack.jack_client_close(ctypes.c_void_p(client))
 """
 
 Samples = npt.NDArray[np.float32]
+T = TypeVar("T")
 
 
 def wait(so: Callable[[], object], what: str) -> None:
@@ -56,6 +57,21 @@ def wait(so: Callable[[], object], what: str) -> None:
     while not so():
         assert time.monotonic() < deadline, what
         threading.Event().wait(0.02)
+
+
+def opened(make: Callable[[], T | None]) -> T:
+    """A client of a server, by `make`: it is tried again, for no server takes a client in the moment in which
+    another one begins or ends on the machine."""
+    made: list[T] = []
+
+    def so() -> bool:
+        client = make()
+        if client:
+            made.append(client)
+        return bool(made)
+
+    wait(so, "the JACK server takes no client")
+    return made[0]
 
 
 class Server:
@@ -128,12 +144,11 @@ def served(
 
 
 class _Client:
-    """A client of `server` whose cycles call :meth:`_cycle`, on a thread that JACK may end at any time."""
+    """A client whose cycles call :meth:`_cycle`, on a thread that JACK may end at any time."""
 
-    def __init__(self, server: Server, name: str, channels: int, direction: int) -> None:
+    def __init__(self, name: str, channels: int, direction: int) -> None:
         self._jack = library()
-        self._client = open_client(name)  # of this process's default server
-        assert self._client, f"{server.name} takes no client"
+        self._client = opened(lambda: open_client(name))
         self._ports = [
             self._jack.jack_port_register(self._client, f"{name}_{number}".encode(), AUDIO, direction, 0)
             for number in range(channels)
@@ -187,7 +202,7 @@ class Recorder(_Client):
         self._count = 0
         self._began: list[tuple[int, float]] = []
         self._times = (ffi.new("uint32_t *"), ffi.new("uint64_t[2]"), ffi.new("float *"))
-        super().__init__(server, "recorder", channels, IS_INPUT)
+        super().__init__("recorder", channels, IS_INPUT)
         self._connect(ports, IS_OUTPUT)
         # a connection counts from one of the next cycles on
         connected = self._count
@@ -238,10 +253,10 @@ class Recorder(_Client):
 class Player(_Client):
     """Plays `samples` `[frames, channels]` into the input ports of the host's client, once it is told to."""
 
-    def __init__(self, server: Server, samples: Samples) -> None:
+    def __init__(self, samples: Samples) -> None:
         self._samples = samples
         self._at = -1
-        super().__init__(server, "player", samples.shape[1], IS_OUTPUT)
+        super().__init__("player", samples.shape[1], IS_OUTPUT)
         self._connect("foleyd.*:in_", IS_INPUT)
 
     def _cycle(self, frames: int) -> None:

@@ -436,16 +436,12 @@ class JackDevice:
     def __init__(self, name: str) -> None:
         from foleyd_live.jackmidi import JackMidi
 
-        opened: list[JackMidi] = []
-
-        def opens() -> bool:
-            # a server takes no client in the moment in which another one begins or ends on this machine
+        def make() -> JackMidi | None:
             with suppress(NoMidi):
-                opened.append(JackMidi(name, ["lights"], ["keys"]))
-            return bool(opened)
+                return JackMidi(name, ["lights"], ["keys"])
+            return None
 
-        jack_server.wait(opens, "the JACK server takes no client")
-        self._jack = opened[0]
+        self._jack = jack_server.opened(make)
 
     def begin(self) -> None:
         """Its ports are there."""

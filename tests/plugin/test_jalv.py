@@ -98,12 +98,7 @@ def test_a_note_in_jalv_sounds_as_the_pads_clip(environment: dict[str, str], tmp
         environment |= server.environment
         with client(environment, *notes), client(environment, *host) as jalv:
             # ports can be connected once their owners run
-            jack_server.wait(
-                lambda: (
-                    not subprocess.run(join, env=environment, capture_output=True, check=False).returncode
-                ),
-                "the notes do not reach jalv",
-            )
+            jack_server.wait(lambda: works(join, environment), "the notes do not reach jalv")
             with jack_server.Recorder(server, 2, seconds=120, ports="jalv:audio_out_[12]$") as ears:
                 jack_server.wait(lambda: onset(ears.heard) > 0, "nothing is heard")
                 # the clip's own first sample is zero

@@ -122,7 +122,7 @@ def test_the_input_is_recorded_while_another_client_plays(
             assert stream.state.inputs == 2
             sound = noise(RATE)
             recorder = Recorder(desk, tmp_path)
-            with jack_server.Player(server, sound) as player:
+            with jack_server.Player(sound) as player:
                 await recorder.punch_in()
                 player.play()
                 await until(lambda: player.over, "the client does not play")

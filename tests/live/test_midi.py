@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jack_server
+import programs
 from foleyd.errors import BadRequest, FoleydError
 from foleyd_live import midi_ports, properties
 from foleyd_live.actions import ACTIONS, read
@@ -343,7 +345,7 @@ def test_where_there_is_no_midi_system_it_says_so_and_goes_on(monkeypatch: pytes
     def refuse(name: str) -> midi_ports.Reach:
         def reach(wanted: midi_ports.Wanted, arrived: Arrived) -> System:
             tries.append(name)
-            raise NoMidi("no server")
+            raise NoMidi(f"no {name}.")
 
         return reach
 
@@ -352,7 +354,7 @@ def test_where_there_is_no_midi_system_it_says_so_and_goes_on(monkeypatch: pytes
     ports = Ports(["keys"], ["keys"], lambda data, at, port: None)
     for _ in range(64):
         ports.rescan()
-    assert "there is no MIDI here" in ports.why
+    assert ports.why == "there is no MIDI here: no alsa; no jack."
     assert ports.missing == ("keys", "keys")
     # the 1st time, the 2nd, 4th, 8th, 16th, 32nd and 64th
     assert tries == ["alsa", "jack"] * 7
@@ -549,6 +551,24 @@ def test_the_lights_of_a_real_controller_follow_its_pads_and_go_off_at_the_end(s
     asyncio.run(scenario())
 
 
+def test_the_lights_of_a_real_controller_go_off_with_the_host(system: str) -> None:
+    async def scenario() -> None:
+        controller = Controller(system)
+        host = Host()
+        host.show(2, "ready")
+        midi = Midi(host, MidiSettings(outputs=("grid",)), system=system)
+        try:
+            await midi.start()
+            await until(lambda: (0x90, 38, Colours().ready) in controller.look())
+            assert (0x90, 38, 0) not in controller.shown
+            await midi.close()
+            await until(lambda: (0x90, 38, 0) in controller.look())
+        finally:
+            controller.unplug()
+
+    asyncio.run(scenario())
+
+
 def test_a_real_controller_that_is_unplugged_lets_go_and_works_again_when_it_comes_back(system: str) -> None:
     async def scenario() -> None:
         async with plugged(system) as (controller, host, midi):
@@ -615,13 +635,35 @@ def test_ports_come_back_with_the_jack_server() -> None:
         asyncio.run(scenario(server))
 
 
+def test_a_jack_connection_that_others_undo_is_made_again(jack: jack_server.Server) -> None:
+    disconnect = programs.find("jack_disconnect", "jackd2")
+
+    async def scenario() -> None:
+        async with plugged("jack") as (controller, host, midi):
+            controller.hit(on(36))
+            await until(lambda: host.begun)
+            ends = (midi.ports.inputs["grid"], "foleyd live:pads in")
+            subprocess.run([disconnect, *ends], check=True, capture_output=True)
+            await until(lambda: midi.ports.missing == ("grid",))
+            await until(lambda: not midi.ports.missing)
+            controller.hit(on(37))
+            await until(lambda: len(host.begun) == 3)
+            assert host.begun[1:] == [("pad/release", (0,), NOW), ("pad/play", (1, 1.0), NOW)]
+
+    asyncio.run(scenario())
+
+
 def test_what_jack_cannot_do_is_refused_in_a_sentence(jack: jack_server.Server) -> None:
+    from foleyd_live.jackmidi import JackMidi
+
     device = JackDevice("full")
     try:
         with pytest.raises(NoMidi, match="takes no messages"):
             device.send(bytes(4))
         with pytest.raises(NoMidi, match="does not connect nobody:there"):
             device.reach("nobody:there")
+        with pytest.raises(NoMidi, match="more than 16 MIDI ports"):
+            JackMidi("many", [str(number) for number in range(17)], [])
     finally:
         device.close()
 

@@ -23,8 +23,9 @@ SLOTS = 1024
 LONGEST = 3
 """Bytes of a message: all but system-exclusive ones, which nothing here reads or sends."""
 
-# the address of all this and the rate; how many ports; the counts of the ring of what came, and of blocks;
-# scratch for an event; then ports, the counts of what goes, and the rings
+# The address of all this; the rate; how many ports there are; how many messages came, and were taken; how
+# many blocks there were. Then an event as JACK writes it, the addresses of the ports (inputs, outputs), how
+# many messages each output was given, and has sent, the ring of what came, and a ring for each output.
 E_SELF, E_RATE, E_INPUTS, E_OUTPUTS, E_CAME, E_TAKEN, E_BLOCKS = range(7)
 _EVENT = 8
 _PORTS = 12

@@ -37,17 +37,23 @@ SETTLED_S = 1.0
 
 
 class JackMidi:
-    """A client with MIDI inputs and outputs of these names, at most 16 of each."""
+    """A client with MIDI inputs and outputs of these names, at most 16 of each.
+
+    What it hears of a device and what it sends to the same one are a loop to JACK, which closes it a block
+    later.
+    """
 
     def __init__(self, name: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        """Raises NoMidi where there is no server, or it has no room."""
+        """Raises NoMidi where there is no server, it has no room, or there are too many names."""
         if max(len(inputs), len(outputs)) > MOST_PORTS:
             raise NoMidi(f"there are more than {MOST_PORTS} MIDI ports of a kind: ask for fewer.")
         self._library = library()
+        # a client asks its server one thing at a time
+        self._asking = threading.Lock()
         self._gone = np.zeros(1, np.int64)
         self._client = open_client(name, self._gone) if self._library else None
         if not self._client:
-            raise NoMidi("no JACK server is running: start one.")
+            raise NoMidi("no JACK server is running (start one).")
         try:
             self._ports = {
                 "in": [self._port(one, IS_INPUT) for one in inputs],
@@ -85,21 +91,30 @@ class JackMidi:
         """Connect an input (``in``) or output (``out``) of ours to another port; what is sent from then on
         arrives. Raises NoMidi."""
         port, ends = self._ends(side, number, other)
-        connected = self._library.jack_port_connected_to
-        if not connected(port, other.encode()) and self._library.jack_connect(self._client, *ends):
-            raise NoMidi(f"JACK does not connect {other}.")
+        with self._asking:
+            if not self._leads(port, other) and self._library.jack_connect(self._client, *ends):
+                raise NoMidi(f"JACK does not connect {other}.")
         # a connection counts from one of the next blocks on
         deadline = time.monotonic() + SETTLED_S
-        while not connected(port, other.encode()):
+        while not self._leads(port, other):
             if self.gone or time.monotonic() > deadline:
+                self.disconnect(side, number, other)
                 raise NoMidi(f"JACK does not connect {other} in time.")
             time.sleep(POLL_S)
+
+    def connected(self, side: str, number: int, other: str) -> bool:
+        """Whether a port of ours is connected to another one."""
+        return not self.gone and self._leads(self._ports[side][number], other)
 
     def disconnect(self, side: str, number: int, other: str) -> None:
         """Undo it; `other` may be gone."""
         if not self.gone:
             _, ends = self._ends(side, number, other)
-            self._library.jack_disconnect(self._client, *ends)
+            with self._asking:
+                self._library.jack_disconnect(self._client, *ends)
+
+    def _leads(self, port: Any, other: str) -> bool:
+        return bool(self._library.jack_port_connected_to(port, other.encode()) == 1)
 
     def _ends(self, side: str, number: int, other: str) -> tuple[Any, tuple[Any, Any]]:
         """A port of ours, and a connection with it: where it comes from, where it goes to."""
@@ -149,7 +164,8 @@ class JackSystem:
         self._jack = JackMidi(CLIENT, **{f"{side}puts": _own(side, wanted[side]) for side in ("in", "out")})
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="foleyd midi", daemon=True)
-        self._thread.start()
+        if wanted["in"]:
+            self._thread.start()
 
     @property
     def gone(self) -> bool:
@@ -170,7 +186,8 @@ class JackSystem:
     def close(self) -> None:
         """Leave it."""
         self._ended.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self._jack.close()
 
     def _run(self) -> None:
@@ -185,6 +202,10 @@ class _JackPort:
 
     def __init__(self, jack: JackMidi, side: str, number: int, other: str | None) -> None:
         self._jack, self._side, self._number, self._other = jack, side, number, other
+
+    @property
+    def connected(self) -> bool:
+        return self._other is None or self._jack.connected(self._side, self._number, self._other)
 
     def send(self, message: bytes) -> None:
         self._jack.send(self._number, message)

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 def _alsa(wanted: Wanted, arrived: Arrived) -> System:
     # RtMidi complains on standard error where the kernel has no sequencer
     if not SEQUENCER.exists():
-        raise NoMidi(f"this kernel has no ALSA sequencer ({SEQUENCER}).")
+        raise NoMidi(f"the kernel has no ALSA sequencer (modprobe snd-seq makes {SEQUENCER}).")
     return RtMidiSystem(rtmidi.API_LINUX_ALSA, arrived)
 
 
@@ -39,7 +39,7 @@ def _jack(wanted: Wanted, arrived: Arrived) -> System:
     from foleyd_live.jacklibrary import library
 
     if library() is None:
-        raise NoMidi("there is no JACK here.")
+        raise NoMidi("JACK is not installed.")
     from foleyd_live.jackmidi import JackSystem
 
     return JackSystem(wanted, arrived)
@@ -51,8 +51,6 @@ SYSTEMS: Mapping[str, Mapping[str, Reach]] = {
     "win32": {"multimedia": lambda _, arrived: RtMidiSystem(rtmidi.API_WINDOWS_MM, arrived)},
 }
 """The MIDI systems of each platform, by name; the first that can be reached is taken."""
-_REMEDY = "the system's MIDI service does not answer."
-_REMEDIES = {"linux": f"load the ALSA sequencer (modprobe snd-seq makes {SEQUENCER}) or start a JACK server."}
 
 
 class Ports:
@@ -106,7 +104,9 @@ class Ports:
         tell."""
         if self._system is not None and self._system.gone:
             _log.warning("the MIDI system has ended; its ports are opened again when it comes back.")
+            # and not before the next rescan: whoever looks in between must see that they are gone
             self.close()
+            return
         if not any(self._wanted.values()):
             return
         system = self._reach()
@@ -132,8 +132,6 @@ class Ports:
         """Close everything."""
         with self._lock:
             for ports in self._ports.values():
-                for _, port in ports.values():
-                    port.close()
                 ports.clear()
         if self._system is not None:
             self._system.close()
@@ -146,27 +144,29 @@ class Ports:
         self._tries += 1
         if self._tries & (self._tries - 1) and self._tries % LONGEST_WAIT:
             return None
+        reasons = []
         for name, reach in SYSTEMS.get(sys.platform, {}).items():
             if self._name in (None, name):
                 try:
                     self._system = reach(self._wanted, self._arrived)
                 except NoMidi as error:
-                    _log.debug("MIDI by %s: %s", name, error)
+                    reasons.append(str(error).rstrip("."))
                     continue
                 self._tries, self.why = 0, ""
                 return self._system
-        self.why = f"there is no MIDI here: {_REMEDIES.get(sys.platform, _REMEDY)}"
+        self.why = f"there is no MIDI here: {'; '.join(reasons)}."
         return None
 
     def _update(self, system: System, side: str, wanted: str, names: list[str]) -> None:
         open_one = self._ports[side].get(wanted)
-        if open_one is not None and (wanted == VIRTUAL or open_one[0] in names):
-            return
         if open_one is not None:
-            with self._lock:
-                self._ports[side].pop(wanted, None)
-                open_one[1].close()
-            _log.warning("MIDI port %s is gone; it is opened again when it comes back.", open_one[0])
+            name, port = open_one
+            if wanted != VIRTUAL and not (name in names and port.connected):
+                with self._lock:
+                    self._ports[side].pop(wanted, None)
+                    port.close()
+                _log.warning("MIDI port %s is gone; it is opened again when it comes back.", name)
+            return
         found = None
         if wanted != VIRTUAL:
             found = next((name for name in names if wanted.casefold() in name.casefold()), None)

@@ -23,6 +23,10 @@ class NoMidi(FoleydError):
 class Port(Protocol):
     """A port that is open."""
 
+    @property
+    def connected(self) -> bool:
+        """Whether it still leads to the port for which it was opened, as far as the system tells."""
+
     def send(self, message: bytes) -> None:
         """Send a message. Raises NoMidi."""
 
@@ -45,4 +49,4 @@ class System(Protocol):
         connect. Raises NoMidi."""
 
     def close(self) -> None:
-        """Leave it; its ports are closed before."""
+        """Leave it, once what was sent has gone. Its ports are closed with it."""

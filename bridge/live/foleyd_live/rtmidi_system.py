@@ -20,12 +20,16 @@ class RtMidiSystem:
         """`api` is a number of RtMidi's. Raises NoMidi."""
         self._api, self._arrived = api, arrived
         self._scanners: dict[str, Any] = {}
+        self._open: set[_RtMidiPort] = set()
+        # RtMidi takes another one where it has not got what is asked for
+        if api not in rtmidi.get_compiled_api():
+            raise NoMidi(f"RtMidi was built without {rtmidi.get_api_display_name(api)}.")
         try:
             for side, make in _MAKERS.items():
                 self._scanners[side] = make(api, CLIENT)
         except rtmidi.RtMidiError as error:
             self.close()
-            raise NoMidi(f"MIDI does not answer: {error}") from error
+            raise NoMidi(f"the system's MIDI service does not answer ({error}).") from error
 
     def names(self, side: str) -> list[str]:
         """The ports that are there."""
@@ -37,7 +41,7 @@ class RtMidiSystem:
     def open(self, side: str, wanted: str, name: str | None) -> Port:
         """Open a port, or one of our own. Raises NoMidi."""
         try:
-            port = _RtMidiPort(_MAKERS[side](self._api, CLIENT))
+            port = _RtMidiPort(_MAKERS[side](self._api, CLIENT), self._open)
         except rtmidi.RtMidiError as error:
             raise NoMidi(str(error)) from error
         try:
@@ -50,17 +54,23 @@ class RtMidiSystem:
         return port
 
     def close(self) -> None:
-        """Leave it."""
+        """Leave it, and its ports."""
+        for port in tuple(self._open):
+            port.close()
         for scanner in self._scanners.values():
             scanner.delete()
         self._scanners = {}
 
 
 class _RtMidiPort:
-    """A port of RtMidi's."""
+    """A port of RtMidi's, among `others` until it is closed."""
 
-    def __init__(self, port: Any) -> None:
+    connected = True
+
+    def __init__(self, port: Any, others: set[_RtMidiPort]) -> None:
         self._port = port
+        self._others = others
+        others.add(self)
 
     def hear(self, arrived: Arrived, wanted: str) -> None:
         self._port.ignore_types(sysex=True, timing=False, active_sense=True)
@@ -83,6 +93,7 @@ class _RtMidiPort:
             raise NoMidi(str(error)) from error
 
     def close(self) -> None:
+        self._others.discard(self)
         with contextlib.suppress(rtmidi.RtMidiError):
             if isinstance(self._port, rtmidi.MidiIn):
                 self._port.cancel_callback()

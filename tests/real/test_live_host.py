@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,8 +18,10 @@ import jack_server
 from foleyd.client import Client
 from foleyd.errors import BadRequest, FoleydError
 from foleyd.messages import LibraryRequest
+from foleyd_live.midi_ports import SEQUENCER
+from foleyd_live.midi_system import NoMidi
 from jack_server import wait
-from live_host import RATE, Start, sound
+from live_host import RATE, Live, Start, sound
 from serving import PATIENCE, Served
 
 
@@ -223,3 +226,46 @@ def test_properties_are_listened_to_and_the_host_says_how_it_is(start: Start, tm
     assert live.osc.heard() == ("/pad/get/gain", 4, -3.0)
     device, rate, block, *rest = live.osc.asked("/host/status")
     assert (device, rate, block, rest[3]) == ("system", RATE, 256, "away")
+
+
+def test_midi_and_sound_come_back_with_their_jack_server(tmp_path: Path) -> None:
+    if SEQUENCER.exists():
+        pytest.skip("MIDI is the ALSA sequencer here, which no JACK server takes away")
+    from foleyd_live.jackmidi import JackMidi
+
+    def keyboard() -> JackMidi:
+        def make() -> JackMidi | None:
+            with contextlib.suppress(NoMidi):
+                return JackMidi("Grid", [], ["keys"])
+            return None
+
+        return jack_server.opened(make)
+
+    def press(keys: JackMidi, pad: int) -> None:
+        """The pad plays once the host has found the keyboard, and its device."""
+
+        def plays() -> bool:
+            keys.send(0, bytes([0x90, 35 + pad, 100]))
+            return bool(live.value("playing", pad))
+
+        wait(plays, "the pad does not play")
+
+    sound(tmp_path / "noise.wav", seconds=20.0)
+    with jack_server.served() as server:
+        live = Live(
+            tmp_path / "host", server, tmp_path / "no daemon", "--sounds", str(tmp_path), "--midi-in", "grid"
+        )
+        try:
+            for pad in (1, 2):
+                live.osc.done("/pad/load", pad, str(tmp_path / "noise.wav"))
+            keys = keyboard()
+            press(keys, 1)
+            server.stop(crash=True)
+            keys.close()
+            wait(lambda: "MIDI system has ended" in live.said(), "the host's MIDI does not see it")
+            server.start()
+            keys = keyboard()
+            press(keys, 2)
+            keys.close()
+        finally:
+            live.end()

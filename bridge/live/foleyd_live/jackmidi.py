@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,12 +95,9 @@ class JackMidi:
             if not self._leads(port, other) and self._library.jack_connect(self._client, *ends):
                 raise NoMidi(f"JACK does not connect {other}.")
         # a connection counts from one of the next blocks on
-        deadline = time.monotonic() + SETTLED_S
-        while not self._leads(port, other):
-            if self.gone or time.monotonic() > deadline:
-                self.disconnect(side, number, other)
-                raise NoMidi(f"JACK does not connect {other} in time.")
-            time.sleep(POLL_S)
+        if not self._soon(lambda: self._leads(port, other)):
+            self.disconnect(side, number, other)
+            raise NoMidi(f"JACK does not connect {other} in time.")
 
     def connected(self, side: str, number: int, other: str) -> bool:
         """Whether a port of ours is connected to another one."""
@@ -135,20 +132,21 @@ class JackMidi:
         if self.gone or not self._rings.put(number, message):
             raise NoMidi("the JACK server takes no messages.")
 
-    def _flush(self) -> None:
-        """Wait until what was sent has gone, and was read where it goes."""
+    def _soon(self, so: Callable[[], bool]) -> bool:
+        """Whether `so` comes true while the server is there, and in time."""
         deadline = time.monotonic() + SETTLED_S
-        last = self._rings.blocks
-        while self._rings.waiting or self._rings.blocks < last + 2:
+        while not so():
             if self.gone or time.monotonic() > deadline:
-                return
-            if self._rings.waiting:
-                last = self._rings.blocks
+                return False
             time.sleep(POLL_S)
+        return True
 
     def close(self) -> None:
         """Leave the server once all that was sent has gone, or what the server left behind."""
-        self._flush()
+        if self._soon(lambda: not self._rings.waiting):
+            # it is read where it goes in the block in which it went, or in the next
+            read = self._rings.blocks + 2
+            self._soon(lambda: self._rings.blocks >= read)
         client, self._client = self._client, ffi.NULL
         if client:
             close_client(client)
@@ -161,7 +159,7 @@ class JackSystem:
     def __init__(self, wanted: Mapping[str, Sequence[str]], arrived: Arrived) -> None:
         """With a port for each of the `wanted` names. Raises NoMidi."""
         self._wanted, self._arrived = wanted, arrived
-        self._jack = JackMidi(CLIENT, **{f"{side}puts": _own(side, wanted[side]) for side in ("in", "out")})
+        self._jack = JackMidi(CLIENT, _own("in", wanted["in"]), _own("out", wanted["out"]))
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="foleyd midi", daemon=True)
         if wanted["in"]:

@@ -168,7 +168,9 @@ def test_a_silent_seed_is_replaced_where_that_is_allowed(run: Run, daemon: Serve
     assert refused.status == 2
 
 
-def test_a_clipped_seed_is_replaced_and_told_within_the_time_allowed(run: Run, daemon: Served) -> None:
+def test_a_clipped_seed_is_replaced_and_told_within_the_time_allowed(
+    run: Run, daemon: Served, tmp_path: Path
+) -> None:
     plain = {"steps": 5, "seconds": 0.5}
     taken = 7 + 3 * another.STRIDE
     with Client(daemon.file) as client:
@@ -193,6 +195,6 @@ def test_a_clipped_seed_is_replaced_and_told_within_the_time_allowed(run: Run, d
         # nobody asked for another
         plainly = client.render("clipped", **plain, seed=9).result(PATIENCE)
         assert ([clip.seed for clip in plainly.clips], plainly.notes) == ([9], ())
-    ran = run("render", "clipped", *SHORT, "--seed", 7, "--retry", 3)
+    ran = run("render", "clipped", *SHORT, "--seed", 7, "--retry", 3, "-o", tmp_path)
     assert ran.status == 0, ran.err
     assert f"Seed {taken} was taken in place of 7, {why}" in ran.err

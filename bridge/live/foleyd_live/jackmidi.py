@@ -51,7 +51,7 @@ class JackMidi:
         # a client asks its server one thing at a time
         self._asking = threading.Lock()
         self._gone = np.zeros(1, np.int64)
-        self._client = open_client(name, self._gone) if self._library else None
+        self._client = open_client(name, self._gone)
         if not self._client:
             raise NoMidi("no JACK server is running (start one).")
         try:

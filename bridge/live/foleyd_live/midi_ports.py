@@ -154,7 +154,8 @@ class Ports:
                     continue
                 self._tries, self.why = 0, ""
                 return self._system
-        self.why = f"there is no MIDI here: {'; '.join(reasons)}."
+        why = "; ".join(reasons) or f"foleyd knows none for {sys.platform}"
+        self.why = f"there is no MIDI here: {why}."
         return None
 
     def _update(self, system: System, side: str, wanted: str, names: list[str]) -> None:

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,10 @@ from foleyd_live.jacklibrary import (
     ports,
 )
 from foleyd_live.jacknative import PythonProcess
+from foleyd_live.midi_system import NoMidi
+
+if TYPE_CHECKING:
+    from foleyd_live.jackmidi import JackMidi
 
 PATIENCE_S = 120.0
 # `JackNoStartServer` and `JackServerName`
@@ -72,6 +77,18 @@ def opened(make: Callable[[], T | None]) -> T:
 
     wait(so, "the JACK server takes no client")
     return made[0]
+
+
+def midi(name: str, inputs: Sequence[str], outputs: Sequence[str]) -> JackMidi:
+    """A client of this process's default server that has MIDI ports."""
+    from foleyd_live.jackmidi import JackMidi  # where JACK is not installed, it cannot be imported
+
+    def make() -> JackMidi | None:
+        with contextlib.suppress(NoMidi):
+            return JackMidi(name, inputs, outputs)
+        return None
+
+    return opened(make)
 
 
 class Server:
@@ -122,6 +139,11 @@ class Server:
             self._process.wait()
         self._process = None
 
+    def clear(self) -> None:
+        """Remove what a server that crashed left in shared memory."""
+        for path in Path("/dev/shm").glob(f"jack_*{self.name}_*"):
+            path.unlink(missing_ok=True)
+
 
 @contextlib.contextmanager
 def served(
@@ -136,6 +158,7 @@ def served(
         yield server
     finally:
         server.stop()
+        server.clear()
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

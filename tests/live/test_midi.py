@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import mido
@@ -388,7 +388,6 @@ class Controller:
     def __init__(self, system: str) -> None:
         self.shown: list[tuple[int, ...]] = []
         self._device = _DEVICES[system]("Grid")
-        self._device.begin()
         self._plugged = True
 
     def hit(self, *messages: mido.Message) -> None:
@@ -408,14 +407,16 @@ class Controller:
 
 class AlsaDevice:
     def __init__(self, name: str) -> None:
-        api = int(rtmidi.API_LINUX_ALSA)
-        self._keys, self._lights = rtmidi.MidiOut(api, name), rtmidi.MidiIn(api, name)
+        self._api, self._name = int(rtmidi.API_LINUX_ALSA), name
+        self._keys, self._lights = rtmidi.MidiOut(self._api, name), rtmidi.MidiIn(self._api, name)
+        self._ports = [self._keys, self._lights]
+        self._keys.open_virtual_port("keys")
         self._lights.open_virtual_port("lights")
 
-    def begin(self) -> None:
-        self._keys.open_virtual_port("keys")
-
     def reach(self, name: str) -> None:
+        # RtMidi connects no port that was opened for others to connect to
+        self._keys = rtmidi.MidiOut(self._api, self._name)
+        self._ports.append(self._keys)
         self._keys.open_port(self.targets().index(name))
 
     def targets(self) -> list[str]:
@@ -429,24 +430,14 @@ class AlsaDevice:
             yield bytes(message[0])
 
     def close(self) -> None:
-        for port in (self._keys, self._lights):
+        for port in self._ports:
             port.close_port()
             port.delete()
 
 
 class JackDevice:
     def __init__(self, name: str) -> None:
-        from foleyd_live.jackmidi import JackMidi
-
-        def make() -> JackMidi | None:
-            with suppress(NoMidi):
-                return JackMidi(name, ["lights"], ["keys"])
-            return None
-
-        self._jack = jack_server.opened(make)
-
-    def begin(self) -> None:
-        """Its ports are there."""
+        self._jack = jack_server.midi(name, ["lights"], ["keys"])
 
     def reach(self, name: str) -> None:
         self._jack.connect("out", 0, name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,10 +19,12 @@ from foleyd.client import Client
 from foleyd.errors import BadRequest, FoleydError
 from foleyd.messages import LibraryRequest
 from foleyd_live.midi_ports import SEQUENCER
-from foleyd_live.midi_system import NoMidi
 from jack_server import wait
 from live_host import RATE, Live, Start, sound
 from serving import PATIENCE, Served
+
+if TYPE_CHECKING:
+    from foleyd_live.jackmidi import JackMidi
 
 
 def test_a_clip_is_loaded_pressed_and_heard_as_it_is(
@@ -231,15 +233,6 @@ def test_properties_are_listened_to_and_the_host_says_how_it_is(start: Start, tm
 def test_midi_and_sound_come_back_with_their_jack_server(tmp_path: Path) -> None:
     if SEQUENCER.exists():
         pytest.skip("MIDI is the ALSA sequencer here, which no JACK server takes away")
-    from foleyd_live.jackmidi import JackMidi
-
-    def keyboard() -> JackMidi:
-        def make() -> JackMidi | None:
-            with contextlib.suppress(NoMidi):
-                return JackMidi("Grid", [], ["keys"])
-            return None
-
-        return jack_server.opened(make)
 
     def press(keys: JackMidi, pad: int) -> None:
         """The pad plays once the host has found the keyboard, and its device."""
@@ -258,13 +251,13 @@ def test_midi_and_sound_come_back_with_their_jack_server(tmp_path: Path) -> None
         try:
             for pad in (1, 2):
                 live.osc.done("/pad/load", pad, str(tmp_path / "noise.wav"))
-            keys = keyboard()
+            keys = jack_server.midi("Grid", [], ["keys"])
             press(keys, 1)
             server.stop(crash=True)
             keys.close()
             wait(lambda: "MIDI system has ended" in live.said(), "the host's MIDI does not see it")
             server.start()
-            keys = keyboard()
+            keys = jack_server.midi("Grid", [], ["keys"])
             press(keys, 2)
             keys.close()
         finally:
